@@ -1,0 +1,57 @@
+#pragma once
+// Causal flash attention (Dao et al. 2022) of a ragged batch over a paged KV cache: prefill chunks and decode rows alike.
+//   out[t, h, :] = sum_j softmax_j(scale * q[t, h, :] . k[j, g, :]) v[j, g, :]   over positions j of t's sequence with
+//   j <= pos(t), and j > pos(t) - window if window > 0; g is the KV head that serves query head h.
+//
+// Canonical order: KV is cut at absolute positions into splits of 256; a split is one online softmax over tiles of 16
+// positions (also at absolute positions), lanes along positions for scores (head_dim sequential with FMA), lanes along
+// head_dim for the weighted sum (positions sequential); splits are combined in ascending order into one running (max, sum,
+// out) [a left fold]. So a row's bits depend only on its position, q and the cached K and V: not on chunking, batch mates,
+// block table, block size, threads or instruction set. exp is core/simd.h's, the same on all instruction sets.
+#include <span>
+
+#include "kernels/core/context.h"
+#include "kernels/core/tensor.h"
+
+namespace weft {
+
+// One layer's cache on one rank. block_size is a multiple of 16. dtype f32, f16 or bf16.
+struct PagedKv {
+  Tensor k;  // (blocks, n_kv_heads, head_dim, block_size): positions are the lanes
+  Tensor v;  // (blocks, n_kv_heads, block_size, head_dim)
+  int64_t block_size() const { return k.dim(3); }
+};
+
+// Query heads [q_begin, q_end) read KV head kv_head; indices are this rank's own.
+struct HeadGroup {
+  int kv_head, q_begin, q_end;
+};
+
+// Sequence s has query rows [row_offsets[s], row_offsets[s + 1]); they are its last positions, ending at context_len[s] - 1.
+struct AttentionBatch {
+  std::span<const int32_t> row_offsets;   // (sequences + 1)
+  std::span<const int32_t> context_len;   // (sequences), K and V of all these positions are already written
+  Tensor block_table;                     // (sequences, max blocks) i32
+};
+
+struct AttentionParams {
+  float scale;
+  int window = 0;        // 0: no sliding window
+  float soft_cap = 0;    // > 0: score = soft_cap * tanh(score / soft_cap)
+};
+
+// q, out: (tokens, n_heads, head_dim) f32, token stride free; out must not alias q.
+using Attention = void(Tensor out, Tensor q, const PagedKv& kv, std::span<const HeadGroup> groups, const AttentionBatch& batch,
+                       const AttentionParams& params, Context& context);
+Attention attention;
+int64_t attention_workspace(int64_t tokens, int64_t n_heads, int64_t head_dim, int threads);
+
+// Writes row t of k and v (tokens, n_kv_heads, head_dim) f32, token stride free, to slots[t] = block * block_size + offset,
+// rounded to the cache's dtype (nearest even). slots: (tokens) i32.
+using KvWrite = void(const PagedKv& kv, Tensor k, Tensor v, Tensor slots, Context& context);
+KvWrite kv_write;
+
+namespace ref { Attention attention; KvWrite kv_write; }
+namespace cpu { Attention attention; KvWrite kv_write; }
+
+}  // namespace weft

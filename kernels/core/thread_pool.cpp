@@ -1,0 +1,109 @@
+#include "kernels/core/thread_pool.h"
+
+#include <sched.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <string_view>
+
+#include "kernels/core/check.h"
+
+namespace weft {
+namespace {
+
+std::vector<int> affinity_mask() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  std::vector<int> cpus;
+  if (sched_getaffinity(0, sizeof set, &set) == 0)
+    for (int i = 0; i < CPU_SETSIZE; ++i)
+      if (CPU_ISSET(i, &set)) cpus.push_back(i);
+  if (cpus.empty()) cpus.push_back(0);
+  return cpus;
+}
+
+void pin_this_thread(int cpu) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(cpu, &set);
+  sched_setaffinity(0, sizeof set, &set);  // refused in some containers: then the thread just stays unpinned
+}
+
+void relax() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#endif
+}
+
+// Spins until done() or about 200 us are over; yields part of the time so that an oversubscribed machine makes progress.
+template <class Done>
+bool spin_until(Done done) {
+  for (int i = 0; i < 2000; ++i) {
+    if (done()) return true;
+    relax();
+  }
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::microseconds(200);
+  do {
+    for (int i = 0; i < 64; ++i) {
+      if (done()) return true;
+      relax();
+    }
+    sched_yield();
+  } while (std::chrono::steady_clock::now() < deadline);
+  return false;
+}
+
+}  // namespace
+
+int available_cpus() { return static_cast<int>(affinity_mask().size()); }
+
+std::vector<int> place_threads(int threads, int local_rank, int local_size) {
+  const char* pin = std::getenv("WEFT_PIN");
+  if (pin && std::string_view(pin) == "0") return {};
+  const std::vector<int> cpus = affinity_mask();
+  // A foreign launcher may already have given each rank its own CPUs; then every rank's mask is its own share.
+  const bool own_mask = static_cast<int>(cpus.size()) == threads;
+  const int first = own_mask ? 0 : local_rank * threads;
+  if (!own_mask && local_size * threads > static_cast<int>(cpus.size())) return {};
+  return {cpus.begin() + first, cpus.begin() + first + threads};
+}
+
+ThreadPool::ThreadPool(int threads, const std::vector<int>& cpus) {
+  WEFT_CHECK(threads >= 1, threads);
+  if (!cpus.empty()) pin_this_thread(cpus[0]);
+  for (int i = 1; i < threads; ++i)
+    workers_.emplace_back([this, i, cpu = cpus.empty() ? -1 : cpus[i]] { work(i, cpu); });
+}
+
+ThreadPool::~ThreadPool() {
+  stop_ = true;
+  epoch_.fetch_add(1, std::memory_order_release);
+  epoch_.notify_all();
+  for (std::thread& worker : workers_) worker.join();
+}
+
+void ThreadPool::run_erased(Job job, void* fn) {
+  if (workers_.empty()) return job(fn, 0);
+  job_ = job;
+  fn_ = fn;
+  running_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
+  epoch_.fetch_add(1, std::memory_order_release);
+  epoch_.notify_all();
+  job(fn, 0);
+  const auto idle = [this] { return running_.load(std::memory_order_acquire) == 0; };
+  while (!spin_until(idle)) {
+  }
+}
+
+void ThreadPool::work(int thread, int cpu) {
+  if (cpu >= 0) pin_this_thread(cpu);
+  for (uint32_t seen = 0;; ++seen) {
+    if (!spin_until([&] { return epoch_.load(std::memory_order_acquire) != seen; }))
+      epoch_.wait(seen, std::memory_order_acquire);
+    if (stop_) return;
+    job_(fn_, thread);
+    running_.fetch_sub(1, std::memory_order_release);
+  }
+}
+
+}  // namespace weft

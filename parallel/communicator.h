@@ -1,0 +1,76 @@
+#pragma once
+// Tensors between ranks. Every method is a collective: all ranks of the communicator call it in the same order, ranks with
+// nothing to give take part with zero bytes. Buffers are bytes of this rank's device; send and receive must not overlap.
+// A failed peer or abort() on any rank makes the call throw CommError on every rank; no call waits for ever for a rank
+// that said abort(). Waits yield the CPU.
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace weft {
+
+class CommError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+class Communicator {
+ public:
+  virtual ~Communicator() = default;
+  virtual int rank() const = 0;
+  virtual int size() const = 0;
+
+  // recv = the pieces of ranks 0, 1, ... in order; piece r has counts[r] bytes on every rank; send has counts[rank()].
+  virtual void all_gather_v(std::span<std::byte> recv, std::span<const std::byte> send, std::span<const int64_t> counts) = 0;
+  // send holds send_counts[r] bytes for each rank r in order; recv gets recv_counts[r] bytes from each rank r in order.
+  virtual void all_to_all_v(std::span<std::byte> recv, std::span<const int64_t> recv_counts, std::span<const std::byte> send,
+                            std::span<const int64_t> send_counts) = 0;
+  virtual void broadcast(std::span<std::byte> data, int root) = 0;
+  // Makes every waiting and later call on every rank throw CommError(reason).
+  virtual void abort(const std::string& reason) = 0;
+
+  // Bytes this rank sent to other ranks since start, by collective: what an experiment reports.
+  struct Traffic {
+    int64_t all_gather = 0, all_to_all = 0, broadcast = 0;
+  };
+  const Traffic& traffic() const { return traffic_; }
+
+ protected:
+  Traffic traffic_;
+};
+
+// The control plane: small values between processes' hosts. Idle ranks block in receive() on a futex or socket and use no
+// CPU; after a message they spin for a bounded time first, since in a busy engine the next plan is microseconds away.
+class HostComm {
+ public:
+  virtual ~HostComm() = default;
+  virtual int rank() const = 0;
+  virtual int size() const = 0;
+  virtual void publish(std::span<const std::byte> message) = 0;  // rank 0 only: to every other rank, in order
+  virtual std::vector<std::byte> receive() = 0;                  // other ranks only: the next message
+  virtual std::vector<std::string> all_gather(const std::string& value) = 0;
+  virtual void barrier() = 0;
+};
+
+// Both halves of one rank's connection, and where it sits.
+struct RankComm {
+  std::unique_ptr<Communicator> tensors;
+  std::unique_ptr<HostComm> host;
+  int local_rank = 0, local_size = 1;  // among the ranks of this machine
+};
+
+// N ranks in one process: element r is for the thread that plays rank r.
+std::vector<RankComm> thread_ranks(int n);
+
+// This process's place in an mpirun (or PMI) job; {1 rank} without touching MPI when not started by one.
+bool under_mpi_launcher();
+RankComm mpi_rank();        // initialises MPI (MPI_THREAD_FUNNELED); only if under_mpi_launcher()
+RankComm single_rank();
+// Ends the whole job with `code`: MPI_Abort if MPI is up, else std::_Exit. Any thread.
+[[noreturn]] void abort_job(int code);
+
+}  // namespace weft

@@ -1,0 +1,40 @@
+#pragma once
+// Expert parallelism: the only expert exchange of the tree.
+//   dispatch   every (token, slot) pair's row goes to the rank that owns its expert, by all_to_all_v
+//   experts    the caller runs its own experts on rows grouped by expert
+//   combine    results travel back the same way; the token's owner adds them in slot order
+// With a replicated TokenShard every rank already has all rows: it runs its experts' pairs, the pairs' results are
+// all-gathered and every rank adds in slot order. Same bits. Tokens are never dropped.
+#include <functional>
+
+#include "kernels/core/context.h"
+#include "parallel/linear_tp.h"
+
+namespace weft {
+
+// Which rank runs which expert. A table, so that uneven, redundant and balanced placements are data.
+struct ExpertPlacement {
+  std::vector<int> rank_of;      // (n_experts)
+  std::vector<int> local_index;  // (n_experts): its index among its rank's experts
+  std::vector<std::vector<int>> experts_of;  // (ranks): global ids, ascending
+  // Contiguous, as even as possible, over the first ep of `ranks` ranks; the rest own none.
+  static ExpertPlacement contiguous(int n_experts, int ep, int ranks);
+};
+
+// Counted in every step, whatever runs: what researchers ask of a router.
+struct RouterStats {
+  std::vector<int64_t> tokens_per_expert;
+  double entropy() const;        // of the share of tokens per expert, in bits
+  double hottest_share() const;
+};
+
+// Runs this rank's experts: y (rows, hidden) from x (rows, hidden), rows grouped by local expert at offsets (local + 1).
+using ExpertFn = std::function<void(Tensor y, Tensor x, std::span<const int32_t> offsets)>;
+
+// out (own rows, hidden) = sum over slots of weights * expert(x).   x, ids, weights: this shard's own rows
+// (all rows when replicated).
+void expert_parallel(Tensor out, Tensor x, Tensor ids, Tensor weights, const ExpertPlacement& placement,
+                     const TokenShard& shard, const ExpertFn& experts, RouterStats& stats, Parallel& p);
+int64_t expert_parallel_workspace(int64_t tokens, int64_t hidden, int k, int n_experts, int ranks);
+
+}  // namespace weft
