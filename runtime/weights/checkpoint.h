@@ -25,14 +25,18 @@ class Checkpoint {
   static std::unique_ptr<Checkpoint> open(const std::string& path);
 
   const std::map<std::string, TensorInfo>& tensors() const { return tensors_; }
-  const TensorInfo& info(const std::string& name) const;  // refuses an unknown name
+  const TensorInfo& info(const std::string& name) const;  // refuses an unknown name, or a tensor in unreadable()
   bool has(const std::string& name) const { return tensors_.contains(name); }
 
   // The stored bytes of rows [begin, end) of a tensor, viewed as (shape[0] * ... * shape[n-2], shape[n-1]); a row is
-  // dtype_bytes(dtype, shape[n-1]). A one-dimensional tensor is one row. The view is valid until release().
+  // dtype_bytes(dtype, shape[n-1]). A one-dimensional tensor is one row. The view is valid until release() and aligned
+  // for its plain type (blocks to 2 bytes). May be called from several threads.
   virtual const std::byte* rows(const std::string& name, int64_t begin, int64_t end) = 0;
   // The pages behind what was read may leave memory: call after a tensor was packed. Keeps resident memory at one tensor.
   virtual void release(const std::string& name) = 0;
+
+  // Tensors that are there but of a type no model here uses (I64, F64, BOOL, ...), with that type. Not in tensors().
+  const std::map<std::string, std::string>& unreadable() const { return unreadable_; }
 
   virtual bool is_gguf() const = 0;
   virtual std::string config_json() const = 0;       // config.json's text; of a GGUF, an equivalent made from its metadata
@@ -42,6 +46,7 @@ class Checkpoint {
  protected:
   std::string path_;
   std::map<std::string, TensorInfo> tensors_;
+  std::map<std::string, std::string> unreadable_;
 };
 
 }  // namespace weft
