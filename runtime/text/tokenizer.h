@@ -1,0 +1,68 @@
+#pragma once
+// Text to token ids and back, identical to Hugging Face `tokenizers` for the pipelines of GPT-2, SmolLM2,
+// Llama 2 and 3, Mistral and Qwen. A tokenizer is immutable after it is built: any number of threads may
+// share one.
+//
+// The pipeline of encode(), each stage in a file of its own:
+//   added tokens (added_tokens.h) -> normalizer (normalizer.h) -> pre-tokenizer (pre_tokenizer.h) -> BPE
+//   (bpe.h)
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "runtime/text/tokenizer_gguf.h"
+
+namespace weft {
+
+struct TokenizerParts;
+
+class Tokenizer {
+ public:
+  // Reads tokenizer.json, and tokenizer_config.json, special_tokens_map.json and chat_template.jinja where
+  // they exist. A component that is not supported is refused by name.
+  static std::unique_ptr<Tokenizer> from_hf_directory(const std::filesystem::path& directory);
+  static std::unique_ptr<Tokenizer> from_gguf(const GgufTokenizerData& data);
+
+  explicit Tokenizer(TokenizerParts parts);
+  ~Tokenizer();
+
+  // add_special: add what the post-processor (or the GGUF's flags) adds, usually BOS.
+  // parse_special: recognise special tokens written out in the text; if false, they are ordinary text. Added
+  // tokens that are not special are always recognised. Invalid UTF-8 is refused with the offset of its first
+  // byte. Time is O(n log n) for any text.
+  std::vector<int32_t> encode(std::string_view text, bool add_special, bool parse_special) const;
+
+  // Always valid UTF-8: bytes that do not form a character become U+FFFD. An id outside the vocabulary is
+  // refused; an id that has no token (a gap in the vocabulary) gives no text.
+  std::string decode(std::span<const int32_t> ids, bool skip_special) const;
+
+  int32_t vocab_size() const;  // largest id + 1, added tokens included
+  std::optional<int32_t> bos_id() const;
+  std::optional<int32_t> eos_id() const;
+  std::optional<int32_t> token_to_id(std::string_view piece) const;
+  std::string_view id_to_piece(
+      int32_t id) const;  // as the vocabulary spells it ("Ġthe"); refuses ids out of range
+  bool is_special(int32_t id) const;
+
+  // Jinja source of the chat template; empty where the model has none.
+  const std::string& chat_template() const;
+
+  // What a token adds to a text, before bytes are joined to characters: what the streaming detokenizer works
+  // on. Views stay valid for the tokenizer's life. Refuses ids out of range.
+  std::string_view token_bytes(int32_t id) const;
+  int leading_spaces_to_strip() const;  // spaces that decode() removes at the very start of a text
+
+ private:
+  void encode_segment(std::string_view text, bool starts_text, bool parse_special,
+                      std::vector<int32_t>& ids) const;
+  void check_id(int32_t id) const;
+
+  std::unique_ptr<const TokenizerParts> parts_;
+};
+
+}  // namespace weft
