@@ -5,23 +5,14 @@
 #include <string>
 #include <vector>
 
-#include "kernels/attention/attention.h"
 #include "parallel/expert_dispatch.h"
 #include "parallel/linear_tp.h"
 #include "parallel/mesh.h"
+#include "runtime/layers/step.h"
 #include "runtime/models/config.h"
 #include "runtime/weights/checkpoint.h"
 
 namespace weft {
-
-// One step's rows, flattened over sequences. All views are host memory owned by the caller, equal on all ranks.
-struct StepInput {
-  Tensor ids;              // (tokens) i32
-  Tensor positions;        // (tokens) i32
-  Tensor slots;            // (tokens) i32, where K and V of each row go: block * block_size + offset
-  AttentionBatch batch;    // rows of each sequence, context lengths, block table
-  Tensor logit_rows;       // (rows) i32: the rows whose logits are wanted, ascending; may be empty
-};
 
 // Largest step a model must be ready for; memory is sized from it once.
 struct StepLimits {
