@@ -1,0 +1,50 @@
+#include "launcher/open_tokenizer.h"
+
+#include <filesystem>
+
+#include "kernels/core/check.h"
+#include "runtime/weights/gguf.h"
+
+namespace weft {
+namespace {
+
+std::optional<int32_t> id_at(const GgufFile& file, std::string_view key) {
+  const auto value = file.get_int(key);
+  return value ? std::optional(static_cast<int32_t>(*value)) : std::nullopt;
+}
+
+GgufTokenizerData tokenizer_data(const GgufFile& file) {
+  const auto text = [&](std::string_view key) { return file.get_string(key).value_or(std::string_view()); };
+  GgufTokenizerData data;
+  data.model = text("tokenizer.ggml.model");
+  if (data.model.empty()) bad_input(file.path(), " carries no tokenizer; give --token-ids");
+  data.pre = text("tokenizer.ggml.pre");
+  data.tokens = file.get_string_array("tokenizer.ggml.tokens");
+  for (const int64_t type : file.get_int_array("tokenizer.ggml.token_type")) data.token_type.push_back(static_cast<int32_t>(type));
+  data.merges = file.get_string_array("tokenizer.ggml.merges");
+  for (const double score : file.get_float_array("tokenizer.ggml.scores")) data.scores.push_back(static_cast<float>(score));
+  data.bos_id = id_at(file, "tokenizer.ggml.bos_token_id");
+  data.eos_id = id_at(file, "tokenizer.ggml.eos_token_id");
+  data.unknown_id = id_at(file, "tokenizer.ggml.unknown_token_id");
+  data.add_bos = file.get_bool("tokenizer.ggml.add_bos_token");
+  data.add_eos = file.get_bool("tokenizer.ggml.add_eos_token");
+  data.add_space_prefix = file.get_bool("tokenizer.ggml.add_space_prefix");
+  data.chat_template = text("tokenizer.chat_template");
+  return data;
+}
+
+}  // namespace
+
+std::unique_ptr<Tokenizer> open_tokenizer(const std::string& model_path) {
+  namespace fs = std::filesystem;
+  if (!fs::exists(model_path)) bad_input("model ", model_path, " does not exist");
+  if (!fs::is_directory(model_path)) {
+    const GgufFile file(model_path);
+    return Tokenizer::from_gguf(tokenizer_data(file));
+  }
+  if (!fs::exists(fs::path(model_path) / "tokenizer.json"))
+    bad_input("model directory ", model_path, " has no tokenizer.json; give --token-ids");
+  return Tokenizer::from_hf_directory(model_path);
+}
+
+}  // namespace weft

@@ -1,0 +1,10 @@
+#pragma once
+#include <string>
+
+namespace weft {
+
+// {"texts":[...]} in `input` -> {"results":[{"ids":[...],"text":decoded}, ...]} on stdout. Special tokens written in a text
+// are parsed and kept in the decoded text; none is added.
+int run_tokenize(const std::string& model_path, const std::string& input);
+
+}  // namespace weft
