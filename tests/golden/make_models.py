@@ -118,7 +118,9 @@ def make(name, first_seed):
     def build(generator):
         model = model_class(config).to(torch.float32)
         tiny.randomise(model, generator)
-        return model.to(dtype).to(torch.float32)  # the values that the file will hold
+        for p in model.parameters():  # the values that the file will hold; buffers such as RoPE's stay exact
+            p.data = p.data.to(dtype).to(torch.float32)
+        return model
 
     seed, model, prompts, golden = tiny.search(build, config.vocab_size, first_seed)
     directory = tiny.fresh_directory(os.path.join(OUT, name))
