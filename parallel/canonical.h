@@ -22,11 +22,25 @@ KPlan canonical_plan(const Units& units, Range run);
 // The additions that finish the tree from all ranks' subtrees in ascending order, as the same kind of stack program:
 // push part i, then merge `merges[i]` times (top two entries a below b become a + b). One entry remains.
 struct CombinePlan {
+  static constexpr int kMaxDepth = 16;
   std::vector<int> merges;  // one an input part
 };
+// runs_of_ranks: contiguous and ascending, together [0, units); some may be empty.
 CombinePlan combine_plan(int units, std::span<const Range> runs_of_ranks);
 
-// out[0..n) = the tree over parts[i][0..n), f32.
-void combine(const CombinePlan& plan, std::span<const float* const> parts, int64_t n, float* out);
+// out[0..n) = the tree over parts[i * stride + 0..n), i = part, f32. out may be the first part.
+void combine(const CombinePlan& plan, const float* parts, int64_t stride, int64_t n, float* out);
+
+// A sum along K that is split over ranks: what one rank computes, and how all ranks' subtrees are finished.
+struct SplitSum {
+  KPlan plan;                      // this rank's subtrees
+  CombinePlan combine;             // over all ranks' subtrees
+  std::vector<int> parts_of_rank;  // subtrees each rank contributes
+  int ranks() const { return static_cast<int>(parts_of_rank.size()); }
+  int parts() const { return static_cast<int>(combine.merges.size()); }
+
+  // Rank r owns units split_evenly(units.count(), ranks, r). With one rank the sum is complete where it is computed.
+  static SplitSum make(const Units& units, int ranks, int rank);
+};
 
 }  // namespace weft

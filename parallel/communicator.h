@@ -40,6 +40,10 @@ class Communicator {
   const Traffic& traffic() const { return traffic_; }
 
  protected:
+  // CheckError where this rank's own arguments contradict each other.
+  void check_all_gather(std::span<std::byte> recv, std::span<const std::byte> send, std::span<const int64_t> counts) const;
+  void check_all_to_all(std::span<std::byte> recv, std::span<const int64_t> recv_counts, std::span<const std::byte> send,
+                        std::span<const int64_t> send_counts) const;
   Traffic traffic_;
 };
 

@@ -9,7 +9,7 @@
 namespace weft {
 
 struct MeshRequest {  // flags; absent = default of design: tp = world / (dp pp), ep = min(tp dp, experts)
-  std::optional<int> tp, ep, pp, dp;
+  std::optional<int> tp = {}, ep = {}, pp = {}, dp = {};
 };
 
 struct Mesh {

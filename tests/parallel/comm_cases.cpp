@@ -1,0 +1,194 @@
+#include <gtest/gtest.h>
+
+#include <numeric>
+#include <random>
+
+#include "kernels/core/check.h"
+#include "tests/parallel/rank_cases.h"
+
+namespace weft {
+namespace {
+
+using Bytes = std::vector<std::byte>;
+
+// The i-th byte of what `from` sends to `to` in round `round`.
+std::byte pattern(int from, int to, int round, int64_t i) {
+  return static_cast<std::byte>(from * 131 + to * 31 + round * 7 + i * 3 + (i >> 8));
+}
+
+void append_pattern(Bytes& bytes, int from, int to, int round, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) bytes.push_back(pattern(from, to, round, i));
+}
+
+// Mostly tiny, sometimes nothing, now and then beyond an MPI eager message. The same on every rank.
+int64_t random_count(std::mt19937& random) {
+  const uint32_t kind = random() % 8;
+  if (kind < 2) return 0;
+  return random() % (kind == 7 ? 20000 : 300);
+}
+
+void check_all_gather(Communicator& comm, int round, const std::vector<int64_t>& counts) {
+  Bytes send, expected;
+  append_pattern(send, comm.rank(), 0, round, counts[comm.rank()]);
+  for (int peer = 0; peer < comm.size(); ++peer) append_pattern(expected, peer, 0, round, counts[peer]);
+  Bytes recv(expected.size());
+  comm.all_gather_v(recv, send, counts);
+  ASSERT_TRUE(recv == expected) << "round " << round;
+}
+
+// counts[from * size + to]
+void check_all_to_all(Communicator& comm, int round, const std::vector<int64_t>& counts) {
+  const int n = comm.size(), me = comm.rank();
+  Bytes send, expected;
+  std::vector<int64_t> send_counts(n), recv_counts(n);
+  for (int peer = 0; peer < n; ++peer) {
+    send_counts[peer] = counts[me * n + peer];
+    recv_counts[peer] = counts[peer * n + me];
+    append_pattern(send, me, peer, round, send_counts[peer]);
+    append_pattern(expected, peer, me, round, recv_counts[peer]);
+  }
+  Bytes recv(expected.size());
+  comm.all_to_all_v(recv, recv_counts, send, send_counts);
+  ASSERT_TRUE(recv == expected) << "round " << round;
+}
+
+void ragged_rounds(RankComm& ranks) {
+  Communicator& comm = *ranks.tensors;
+  std::mt19937 random(42);
+  for (int round = 0; round < 2000; ++round) {
+    std::vector<int64_t> gather(comm.size()), exchange(comm.size() * comm.size());
+    for (int64_t& count : gather) count = random_count(random);
+    for (int64_t& count : exchange) count = random_count(random);
+    ASSERT_NO_FATAL_FAILURE(check_all_gather(comm, round, gather));
+    ASSERT_NO_FATAL_FAILURE(check_all_to_all(comm, round, exchange));
+  }
+}
+
+void nothing_at_all(RankComm& ranks) {
+  Communicator& comm = *ranks.tensors;
+  for (int round = 0; round < 100; ++round) {
+    check_all_gather(comm, round, std::vector<int64_t>(comm.size(), 0));
+    check_all_to_all(comm, round, std::vector<int64_t>(comm.size() * comm.size(), 0));
+    comm.broadcast({}, round % comm.size());
+  }
+}
+
+// One rank has everything, the others nothing: in turn as giver and as taker.
+void one_sided(RankComm& ranks) {
+  Communicator& comm = *ranks.tensors;
+  const int n = comm.size();
+  for (int hot = 0; hot < n; ++hot) {
+    std::vector<int64_t> gather(n, 0), from(n * n, 0), to(n * n, 0);
+    gather[hot] = 70001;
+    for (int peer = 0; peer < n; ++peer) from[hot * n + peer] = to[peer * n + hot] = 30000 + peer;
+    check_all_gather(comm, hot, gather);
+    check_all_to_all(comm, hot, from);
+    check_all_to_all(comm, hot, to);
+  }
+}
+
+void megabytes(RankComm& ranks) {
+  Communicator& comm = *ranks.tensors;
+  check_all_gather(comm, 1, std::vector<int64_t>(comm.size(), 5'000'001));
+  check_all_to_all(comm, 2, std::vector<int64_t>(comm.size() * comm.size(), 5'000'001 / comm.size()));
+}
+
+void broadcast_from_each(RankComm& ranks) {
+  Communicator& comm = *ranks.tensors;
+  for (const int64_t bytes : {1, 2304, 100'000, 5'000'000}) {
+    for (int root = 0; root < comm.size(); ++root) {
+      Bytes data(bytes), expected;
+      append_pattern(expected, root, 0, 3, bytes);
+      if (comm.rank() == root) data = expected;
+      comm.broadcast(data, root);
+      ASSERT_TRUE(data == expected) << bytes << " bytes from " << root;
+    }
+  }
+}
+
+// Exact sums of integers from all ranks, the way the linears use the communicator.
+void integer_sums(RankComm& ranks) {
+  Communicator& comm = *ranks.tensors;
+  const int n = comm.size();
+  std::vector<float> mine(576), all(576 * n);
+  for (int round = 0; round < 300; ++round) {
+    for (int i = 0; i < 576; ++i) mine[i] = static_cast<float>((comm.rank() + 1) * (i + round));
+    comm.all_gather_v(std::as_writable_bytes(std::span(all)), std::as_bytes(std::span(mine)),
+                      std::vector<int64_t>(n, 576 * 4));
+    for (int i = 0; i < 576; ++i) {
+      float sum = 0;
+      for (int peer = 0; peer < n; ++peer) sum += all[peer * 576 + i];
+      ASSERT_EQ(sum, static_cast<float>(n * (n + 1) / 2 * (i + round)));
+    }
+  }
+}
+
+void traffic_is_counted(RankComm& ranks) {
+  Communicator& comm = *ranks.tensors;
+  const int n = comm.size();
+  const Communicator::Traffic before = comm.traffic();
+  std::vector<int64_t> counts(n);
+  for (int peer = 0; peer < n; ++peer) counts[peer] = 10 + peer;
+  check_all_gather(comm, 0, counts);
+  std::vector<int64_t> exchange(n * n, 100);
+  check_all_to_all(comm, 0, exchange);
+  Bytes data(1000);
+  comm.broadcast(data, n - 1);
+  EXPECT_EQ(comm.traffic().all_gather - before.all_gather, (10 + comm.rank()) * (n - 1));
+  EXPECT_EQ(comm.traffic().all_to_all - before.all_to_all, 100 * (n - 1));
+  EXPECT_EQ(comm.traffic().broadcast - before.broadcast, comm.rank() == n - 1 ? 1000 * (n - 1) : 0);
+}
+
+void contradictions_are_caught(RankComm& ranks) {
+  Communicator& comm = *ranks.tensors;
+  Bytes send(8), recv(8 * comm.size());
+  EXPECT_THROW(comm.all_gather_v(recv, send, std::vector<int64_t>(comm.size(), 7)), CheckError);
+  EXPECT_THROW(comm.all_gather_v(recv, send, std::vector<int64_t>(comm.size() + 1, 8)), CheckError);
+  const std::vector<int64_t> right(comm.size(), 8), wrong(comm.size(), -8);
+  EXPECT_THROW(comm.all_to_all_v(recv, right, recv, wrong), CheckError);
+  check_all_gather(comm, 0, right);  // nobody was left waiting
+}
+
+void host_messages_keep_their_order(RankComm& ranks) {
+  HostComm& host = *ranks.host;
+  const auto message = [](int i) {
+    Bytes bytes;
+    append_pattern(bytes, 0, 0, i, i % 100 == 99 ? 300'000 : i % 50);
+    return bytes;
+  };
+  for (int i = 0; i < 2000; ++i) {
+    if (host.rank() == 0) {
+      host.publish(message(i));
+    } else {
+      ASSERT_TRUE(host.receive() == message(i)) << i;
+    }
+    if (i % 500 == 250) host.barrier();
+  }
+}
+
+void host_values_are_gathered(RankComm& ranks) {
+  HostComm& host = *ranks.host;
+  for (int round = 0; round < 50; ++round) {
+    const auto value = [&](int rank) { return std::string(rank * 1000 * round, 'x') + std::to_string(rank + round); };
+    const std::vector<std::string> all = host.all_gather(value(host.rank()));
+    ASSERT_EQ(static_cast<int>(all.size()), host.size());
+    for (int peer = 0; peer < host.size(); ++peer) ASSERT_EQ(all[peer], value(peer));
+  }
+}
+
+}  // namespace
+
+std::vector<RankCase> comm_cases() {
+  return {{"ragged_rounds", ragged_rounds},
+          {"nothing_at_all", nothing_at_all},
+          {"one_sided", one_sided},
+          {"megabytes", megabytes},
+          {"broadcast_from_each", broadcast_from_each},
+          {"integer_sums", integer_sums},
+          {"traffic_is_counted", traffic_is_counted},
+          {"contradictions_are_caught", contradictions_are_caught},
+          {"host_messages_keep_their_order", host_messages_keep_their_order},
+          {"host_values_are_gathered", host_values_are_gathered}};
+}
+
+}  // namespace weft

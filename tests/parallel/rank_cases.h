@@ -1,0 +1,17 @@
+#pragma once
+// Test bodies that every rank runs, whatever carries the ranks: threads (thread_ranks_test) or processes (mpi_ranks_main).
+// They use EXPECT/ASSERT of GoogleTest and derive all data from (rank, size), so each rank can check alone.
+#include <vector>
+
+#include "parallel/communicator.h"
+
+namespace weft {
+
+struct RankCase {
+  const char* name;
+  void (*body)(RankComm& ranks);
+};
+
+std::vector<RankCase> comm_cases();
+
+}  // namespace weft
