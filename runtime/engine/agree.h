@@ -1,0 +1,35 @@
+#pragma once
+// Work that every rank does for itself and that must succeed on all of them.
+#include <string>
+#include <vector>
+
+#include "kernels/core/check.h"
+#include "parallel/communicator.h"
+
+namespace weft {
+
+// Runs fn() -> std::string on every rank and returns all ranks' values. If it threw anywhere, every rank throws the first
+// failing rank's sentence: an InputError if it was one there, else a CheckError. A collective of all ranks.
+template <class Fn>
+std::vector<std::string> agree(HostComm& host, Fn&& fn);
+
+namespace detail {
+std::vector<std::string> values_or_throw(HostComm& host, const std::string& outcome);
+constexpr char kDone = '0', kInput = 'I', kOther = 'E';  // first byte of an outcome
+}  // namespace detail
+
+template <class Fn>
+std::vector<std::string> agree(HostComm& host, Fn&& fn) {
+  if (host.size() == 1) return {fn()};
+  std::string outcome;
+  try {
+    outcome = detail::kDone + fn();
+  } catch (const InputError& e) {
+    outcome = detail::kInput + std::string(e.what());
+  } catch (const std::exception& e) {
+    outcome = detail::kOther + std::string(e.what());
+  }
+  return detail::values_or_throw(host, outcome);
+}
+
+}  // namespace weft

@@ -1,0 +1,36 @@
+#pragma once
+// Runs plans on one rank: plan -> StepInput -> forward -> logits. All host arrays are sized once.
+#include <memory>
+#include <vector>
+
+#include "parallel/communicator.h"
+#include "runtime/engine/kv_cache.h"
+#include "runtime/engine/step_plan.h"
+#include "runtime/models/model.h"
+
+namespace weft {
+
+class Runner {
+ public:
+  // max_seqs: chunks of a plan at most. has_logits: this rank receives logits (rank 0).
+  Runner(Model& model, KvCache& kv, Parallel parallel, const StepLimits& limits, int64_t max_seqs, int64_t max_blocks_per_seq,
+         bool has_logits);
+
+  // logits (rows, vocab) f32 of the rows the plan wants, in order; empty on ranks without logits. Valid until the next run.
+  // A plan beyond the limits or with blocks that do not exist is a CheckError.
+  Tensor run(const StepPlan& plan);
+
+ private:
+  void flatten(const StepPlan& plan);
+  void flatten_chunk(const StepPlan::Chunk& chunk, int64_t first_row);
+
+  Model& model_;
+  KvCache& kv_;
+  Parallel parallel_;
+  StepLimits limits_;
+  int64_t max_blocks_, n_blocks_, block_size_;
+  Buffer logits_;
+  std::vector<int32_t> ids_, positions_, slots_, row_offsets_, context_len_, block_table_, logit_rows_;
+};
+
+}  // namespace weft

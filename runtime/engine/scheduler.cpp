@@ -1,0 +1,171 @@
+#include "runtime/engine/scheduler.h"
+
+#include <algorithm>
+
+#include "kernels/core/check.h"
+
+namespace weft {
+
+Scheduler::Scheduler(const SchedulerLimits& limits, int64_t n_blocks, int block_size)
+    : limits_(limits), blocks_(n_blocks, block_size) {
+  WEFT_CHECK(limits.max_seqs >= 1 && limits.max_batch_tokens >= 1, limits.max_seqs, " ", limits.max_batch_tokens);
+}
+
+void Scheduler::add(RequestId id, std::vector<int32_t> ids, int64_t max_length) {
+  WEFT_CHECK(!ids.empty() && static_cast<int64_t>(ids.size()) <= max_length, ids.size(), " of ", max_length);
+  WEFT_CHECK(blocks_.blocks_for(max_length) <= blocks_.total(), max_length, " positions never fit");
+  const auto [it, added] = sequences_.try_emplace(id);
+  WEFT_CHECK(added, "request ", id, " exists");
+  it->second.id = id;
+  it->second.ids = std::move(ids);
+  waiting_.push_back(&it->second);
+}
+
+void Scheduler::remove(RequestId id) {
+  const auto it = sequences_.find(id);
+  WEFT_CHECK(it != sequences_.end(), "request ", id);
+  Sequence* sequence = &it->second;
+  release_blocks(*sequence);
+  std::erase(running_, sequence);
+  std::erase(waiting_, sequence);
+  sequences_.erase(it);
+}
+
+StepPlan Scheduler::schedule() {
+  int64_t budget = limits_.max_batch_tokens;
+  for (Sequence* sequence : running_) sequence->scheduled = 0;
+  schedule_running(true, budget);
+  schedule_running(false, budget);
+  admit(budget);
+
+  StepPlan plan;
+  plan.step = ++step_;
+  plan.tokens.reserve(limits_.max_batch_tokens - budget);
+  plan.chunks.reserve(running_.size());
+  sampled_.clear();
+  for (const bool decode : {true, false})
+    for (const Sequence* sequence : running_)
+      if (sequence->scheduled > 0 && (sequence->pending() == 1) == decode) add_chunk(plan, *sequence);
+  WEFT_CHECK(!plan.chunks.empty() || !has_work(), running(), " running and ", waiting(), " waiting, nothing to do");
+  return plan;
+}
+
+void Scheduler::schedule_running(bool decode, int64_t& budget) {
+  // Preemption only shortens the end of running_, which lies behind i.
+  for (size_t i = 0; i < running_.size() && budget > 0; ++i) {
+    Sequence& sequence = *running_[i];
+    if ((sequence.pending() == 1) != decode || !take_blocks(sequence, budget)) continue;
+    sequence.scheduled = std::min(sequence.pending(), budget);
+    budget -= sequence.scheduled;
+  }
+}
+
+// Blocks for all known tokens. Admission took those of the prompt, so at most the one for the newest token is missing.
+bool Scheduler::take_blocks(Sequence& sequence, int64_t& budget) {
+  const int64_t wanted = blocks_.blocks_for(static_cast<int64_t>(sequence.ids.size()));
+  while (static_cast<int64_t>(sequence.blocks.size()) < wanted) {
+    if (blocks_.free() == 0) {
+      if (running_.back() == &sequence) return false;  // the latest waits until an earlier one ends or takes its blocks
+      preempt_latest(budget);
+    } else {
+      sequence.blocks.push_back(blocks_.allocate());
+    }
+  }
+  return true;
+}
+
+void Scheduler::preempt_latest(int64_t& budget) {
+  Sequence* latest = running_.back();
+  running_.pop_back();
+  budget += latest->scheduled;
+  release_blocks(*latest);
+  latest->computed = latest->scheduled = 0;
+  latest->hashes.clear();
+  waiting_.push_front(latest);
+  ++preemptions_;
+}
+
+void Scheduler::admit(int64_t& budget) {
+  while (budget > 0 && !waiting_.empty() && running() < limits_.max_seqs) {
+    Sequence& sequence = *waiting_.front();
+    reuse_prefix(sequence);
+    const int64_t wanted = blocks_.blocks_for(static_cast<int64_t>(sequence.ids.size())) - static_cast<int64_t>(sequence.blocks.size());
+    if (wanted + running() > blocks_.free()) {  // running(): one spare block each, or it would soon be preempted again
+      release_blocks(sequence);
+      sequence.hashes.clear();
+      sequence.computed = 0;
+      return;
+    }
+    for (int64_t i = 0; i < wanted; ++i) sequence.blocks.push_back(blocks_.allocate());
+    cached_tokens_ += sequence.computed;
+    waiting_.pop_front();
+    running_.push_back(&sequence);
+    sequence.scheduled = std::min(sequence.pending(), budget);
+    budget -= sequence.scheduled;
+  }
+}
+
+// Takes the longest cached prefix of full blocks, but never the last token: its logits are wanted.
+void Scheduler::reuse_prefix(Sequence& sequence) {
+  const int64_t size = blocks_.block_size(), reusable = (static_cast<int64_t>(sequence.ids.size()) - 1) / size;
+  BlockHash hash;
+  for (int64_t i = 0; i < reusable; ++i) {
+    hash = BlockManager::hash(hash, std::span(sequence.ids).subspan(i * size, size));
+    const int32_t block = blocks_.find(hash);
+    if (block < 0) return;
+    sequence.blocks.push_back(block);
+    sequence.hashes.push_back(hash);
+    sequence.computed += size;
+  }
+}
+
+// Last block first: of a prefix that is no longer in use, the end is forgotten before the beginning.
+void Scheduler::release_blocks(Sequence& sequence) {
+  for (; !sequence.blocks.empty(); sequence.blocks.pop_back()) blocks_.release(sequence.blocks.back());
+}
+
+void Scheduler::add_chunk(StepPlan& plan, const Sequence& sequence) {
+  const bool logits = sequence.scheduled == sequence.pending();
+  const auto begin = sequence.ids.begin() + sequence.computed;
+  plan.tokens.insert(plan.tokens.end(), begin, begin + sequence.scheduled);
+  const int64_t covered = blocks_.blocks_for(sequence.computed + sequence.scheduled);
+  plan.chunks.push_back({.start = static_cast<int32_t>(sequence.computed),
+                         .n_tokens = static_cast<int32_t>(sequence.scheduled),
+                         .logits = logits,
+                         .blocks = {sequence.blocks.begin(), sequence.blocks.begin() + covered}});
+  if (logits) sampled_.push_back(sequence.id);
+}
+
+void Scheduler::completed() {
+  const int64_t size = blocks_.block_size();
+  for (Sequence* sequence : running_) {
+    sequence->computed += sequence->scheduled;
+    sequence->scheduled = 0;
+    for (int64_t full = static_cast<int64_t>(sequence->hashes.size()); (full + 1) * size <= sequence->computed; ++full) {
+      const BlockHash parent = full == 0 ? BlockHash{} : sequence->hashes.back();
+      sequence->hashes.push_back(BlockManager::hash(parent, std::span(sequence->ids).subspan(full * size, size)));
+      blocks_.cache(sequence->blocks[full], sequence->hashes.back());
+    }
+  }
+}
+
+void Scheduler::append(RequestId id, int32_t token) {
+  Sequence& sequence = sequences_.at(id);
+  WEFT_CHECK(sequence.pending() == 0, "request ", id, " has ", sequence.pending(), " tokens to compute first");
+  sequence.ids.push_back(token);
+}
+
+void Scheduler::check_integrity() const {
+  std::vector<int32_t> references;
+  WEFT_CHECK_EQ(running_.size() + waiting_.size(), sequences_.size());
+  WEFT_CHECK(running() <= limits_.max_seqs, running(), " running");
+  for (const Sequence* s : running_) {
+    references.insert(references.end(), s->blocks.begin(), s->blocks.end());
+    WEFT_CHECK(s->pending() >= 0 && blocks_.blocks_for(s->computed) <= static_cast<int64_t>(s->blocks.size()), "request ", s->id);
+    WEFT_CHECK(static_cast<int64_t>(s->hashes.size()) * blocks_.block_size() <= s->computed, "request ", s->id);
+  }
+  for (const Sequence* s : waiting_) WEFT_CHECK(s->blocks.empty() && s->computed == 0 && s->hashes.empty(), "request ", s->id);
+  blocks_.check_integrity(references);
+}
+
+}  // namespace weft

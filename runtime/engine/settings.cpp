@@ -1,0 +1,128 @@
+#include "runtime/engine/settings.h"
+
+#include <sched.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <map>
+
+#include "kernels/core/check.h"
+#include "kernels/core/thread_pool.h"
+
+namespace weft {
+namespace {
+
+constexpr int64_t kDefaultModelLen = 8192;
+constexpr int64_t kScoreRows = 64;  // logit rows of a step that score() may ask for, whatever max_seqs is
+
+void check_range(const char* flag, int64_t value, int64_t low, int64_t high) {
+  if (value < low || value > high) bad_input(flag, " is ", value, "; it must be between ", low, " and ", high);
+}
+
+// Host name and affinity mask: equal for ranks that compete for the same CPUs.
+std::string cpu_identity() {
+  char host[256] = {};
+  gethostname(host, sizeof host - 1);
+  std::string identity = host;
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (sched_getaffinity(0, sizeof set, &set) == 0)
+    for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu)
+      if (CPU_ISSET(cpu, &set)) identity += cat(" ", cpu);
+  return identity;
+}
+
+}  // namespace
+
+void check_config(const EngineConfig& config) {
+  check_range("--threads", config.threads, 0, 4096);
+  check_range("--max-model-len", config.max_model_len, 0, int64_t{1} << 30);
+  check_range("--max-seqs", config.max_seqs, 1, 65536);
+  check_range("--max-batch-tokens", config.max_batch_tokens, 1, 1 << 20);
+  check_range("--kv-memory", config.kv_memory, 0, int64_t{1} << 50);
+  check_range("--block-size", config.block_size, 16, 1024);
+  if (config.block_size % 16 != 0) bad_input("--block-size is ", config.block_size, "; it must be a multiple of 16");
+  if (config.device == "cuda") bad_input("--device cuda: this build has no CUDA backend; use cpu");
+  if (config.device != "auto" && config.device != "cpu") bad_input("--device is '", config.device, "'; it must be auto or cpu");
+}
+
+Arithmetic default_arithmetic(const Checkpoint& checkpoint) {
+  std::map<DType, int64_t> bytes;
+  for (const auto& [name, tensor] : checkpoint.tensors()) {
+    if (is_quantised(tensor.dtype)) return Arithmetic::q8;
+    int64_t elements = 1;
+    for (const int64_t dim : tensor.shape) elements *= dim;
+    bytes[tensor.dtype] += dtype_bytes(tensor.dtype, elements);
+  }
+  const auto most = std::max_element(bytes.begin(), bytes.end(), [](auto& a, auto& b) { return a.second < b.second; });
+  if (most == bytes.end()) return Arithmetic::f32;
+  return most->first == DType::bf16 ? Arithmetic::bf16 : most->first == DType::f16 ? Arithmetic::f16 : Arithmetic::f32;
+}
+
+DType default_kv_dtype(Arithmetic arithmetic) {
+  switch (arithmetic) {
+    case Arithmetic::f32: return DType::f32;
+    case Arithmetic::bf16: return DType::bf16;
+    default: return DType::f16;
+  }
+}
+
+Settings resolve(const EngineConfig& config, const ModelConfig& model, const Checkpoint& checkpoint, int world, int rank) {
+  Settings s;
+  s.mesh = Mesh::make(world, rank, config.mesh, model.n_heads, model.moe.n_experts);
+  if (config.dtype == "auto") {
+    s.arithmetic = default_arithmetic(checkpoint);
+  } else {
+    const auto arithmetic = parse_arithmetic(config.dtype);
+    if (!arithmetic) bad_input("--dtype is '", config.dtype, "'; it must be auto, f32, bf16, f16 or q8");
+    s.arithmetic = *arithmetic;
+  }
+  if (config.kv_dtype == "auto") {
+    s.kv_dtype = default_kv_dtype(s.arithmetic);
+  } else {
+    const auto kv = parse_dtype(config.kv_dtype);
+    if (!kv || (*kv != DType::f32 && *kv != DType::f16 && *kv != DType::bf16))
+      bad_input("--kv-dtype is '", config.kv_dtype, "'; it must be auto, f32, f16 or bf16");
+    s.kv_dtype = *kv;
+  }
+  s.max_model_len = config.max_model_len;
+  if (s.max_model_len == 0) s.max_model_len = std::min(model.max_position_embeddings, kDefaultModelLen);
+  s.max_seqs = config.max_seqs;
+  s.block_size = config.block_size;
+  s.limits.max_tokens = config.max_batch_tokens;
+  s.limits.max_rows = std::min(s.limits.max_tokens, std::max<int64_t>(s.max_seqs, kScoreRows));
+  return s;
+}
+
+int resolve_threads(int requested, HostComm& host) {
+  const std::string mine = cpu_identity();
+  const std::vector<std::string> all = host.all_gather(mine);
+  const int cpus = available_cpus(), sharers = static_cast<int>(std::count(all.begin(), all.end(), mine));
+  if (requested == 0) return std::max(1, cpus / sharers);
+  if (requested > cpus)
+    spdlog::warn("rank {}: {} threads asked for on {} CPUs; they will wait for each other", host.rank(), requested, cpus);
+  return requested;
+}
+
+int64_t affordable_blocks(const EngineConfig& config, const Settings& s, const KvShape& shape, int local_size) {
+  const int64_t wanted = s.max_seqs * ((s.max_model_len + s.block_size - 1) / s.block_size);
+  const int64_t ram = int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGESIZE);
+  const int64_t bytes = config.kv_memory > 0 ? config.kv_memory : ram / 4 / local_size;
+  const int64_t blocks = bytes / shape.block_bytes();
+  if (blocks == 0) bad_input("--kv-memory: ", bytes, " bytes hold no block; one needs ", shape.block_bytes());
+  const int64_t addressable = (int64_t{1} << 31) / s.block_size;  // slots are i32
+  return std::min({config.kv_memory > 0 ? blocks : wanted, blocks, addressable});
+}
+
+void fit_model_len(Settings& s, const EngineConfig& config) {
+  const int64_t room = s.kv_blocks * s.block_size;
+  if (room >= s.max_model_len) return;
+  if (config.max_model_len > 0)
+    bad_input("--max-model-len ", s.max_model_len, " does not fit the KV cache, which holds ", room,
+              " positions; raise --kv-memory or lower --max-model-len");
+  spdlog::warn("the KV cache holds {} positions: max-model-len is {} instead of {}", room, room, s.max_model_len);
+  s.max_model_len = room;
+}
+
+}  // namespace weft

@@ -1,0 +1,234 @@
+#include "runtime/engine/step_engine.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+namespace weft {
+namespace {
+
+KvShape kv_shape(const Model& model, const Settings& s) {
+  const ModelConfig& config = model.config();
+  return {config.n_layers, model.kv_heads(), config.head_dim, s.block_size, s.kv_dtype};
+}
+
+int64_t workspace_bytes(const Model& model, const Settings& s, int threads) {
+  return Arena::padded(model.workspace(s.limits, s.mesh.world, s.arithmetic, threads)) +
+         Arena::padded(sample_workspace(model.config().vocab_size));
+}
+
+void check_sampling(const SamplingParams& p) {
+  if (!std::isfinite(p.temperature) || p.temperature < 0) bad_input("temperature is ", p.temperature, "; it must be 0 or more");
+  if (p.top_k < 0) bad_input("top_k is ", p.top_k, "; it must be 0 (off) or more");
+  if (!(p.top_p > 0 && p.top_p <= 1)) bad_input("top_p is ", p.top_p, "; it must be above 0 and at most 1");
+  if (!(p.min_p >= 0 && p.min_p <= 1)) bad_input("min_p is ", p.min_p, "; it must be between 0 and 1");
+  if (!std::isfinite(p.repetition_penalty) || p.repetition_penalty <= 0)
+    bad_input("repetition_penalty is ", p.repetition_penalty, "; it must be above 0");
+}
+
+void check_ids(std::span<const int32_t> ids, int64_t vocab, int64_t max_model_len) {
+  if (ids.empty()) bad_input("the prompt is empty; it must have at least one token");
+  if (static_cast<int64_t>(ids.size()) > max_model_len)
+    bad_input("the prompt has ", ids.size(), " tokens; at most ", max_model_len, " fit (--max-model-len)");
+  for (const int32_t id : ids)
+    if (id < 0 || id >= vocab) bad_input("token id ", id, " is out of range; the vocabulary has ids 0 to ", vocab - 1);
+}
+
+void warn_if_beyond_training(size_t tokens, const ModelConfig& config) {
+  if (static_cast<int64_t>(tokens) > config.max_position_embeddings)
+    spdlog::warn("a prompt of {} tokens is longer than the {} the model was trained on", tokens, config.max_position_embeddings);
+}
+
+}  // namespace
+
+StepEngine::StepEngine(std::unique_ptr<Model> model, std::unique_ptr<ThreadPool> pool, const Settings& s, RankComm&& comm)
+    : model_(std::move(model)),
+      pool_(std::move(pool)),
+      info_{.mesh = s.mesh,
+            .arithmetic = s.arithmetic,
+            .kv_dtype = s.kv_dtype,
+            .threads = pool_->threads(),
+            .max_model_len = s.max_model_len,
+            .kv_blocks = s.kv_blocks,
+            .block_size = s.block_size,
+            .weight_bytes = model_->weight_bytes(),
+            .kv_bytes = kv_shape(*model_, s).block_bytes() * s.kv_blocks},
+      workspace_(workspace_bytes(*model_, s, pool_->threads())),
+      context_{*pool_, workspace_},
+      kv_(kv_shape(*model_, s), s.kv_blocks),
+      runner_(*model_, kv_, Parallel{*comm.tensors, context_, s.arithmetic}, s.limits, s.max_seqs,
+              (s.max_model_len + s.block_size - 1) / s.block_size, comm.host->rank() == 0),
+      scheduler_({s.max_seqs, static_cast<int>(s.limits.max_tokens)}, s.kv_blocks, s.block_size),
+      score_rows_(s.limits.max_rows),
+      comm_(std::move(comm)) {}
+
+StepEngine::~StepEngine() {
+  if (comm_.host->rank() != 0 || ranks_released_) return;
+  try {
+    stop_ranks();
+  } catch (const std::exception& e) {
+    spdlog::error("cannot stop the other ranks: {}", e.what());
+  }
+}
+
+void StepEngine::check_request(const Request& r) const {
+  check_ids(r.prompt, model().vocab_size, info_.max_model_len);
+  if (static_cast<int64_t>(r.prompt.size()) == info_.max_model_len)
+    bad_input("the prompt has ", r.prompt.size(), " tokens, which leaves no room to generate under --max-model-len ", info_.max_model_len);
+  if (r.max_tokens < 1) bad_input("max_tokens is ", r.max_tokens, "; it must be at least 1");
+  if (r.n_generated < 0 || r.n_generated >= r.max_tokens || r.n_generated >= static_cast<int64_t>(r.prompt.size()))
+    bad_input("n_generated is ", r.n_generated, "; it must be less than max_tokens and than the ", r.prompt.size(), " ids given");
+  check_sampling(r.sampling);
+  if (active_.contains(r.id)) bad_input("request id ", r.id, " is in use");
+}
+
+void StepEngine::submit(const Request& request) {
+  check_request(request);
+  warn_if_beyond_training(request.prompt.size(), model());
+  const auto length = static_cast<int64_t>(request.prompt.size());
+  const int64_t left = std::min<int64_t>(request.max_tokens - request.n_generated, info_.max_model_len - length);
+  scheduler_.add(request.id, request.prompt, length + left);
+  active_.emplace(request.id, Active{request.sampling, request.ignore_eos, left, {}});
+  stats_.prompt_tokens += length;
+}
+
+void StepEngine::cancel(RequestId id) {
+  const auto it = active_.find(id);
+  if (it == active_.end()) return;
+  cancelled_.push_back({id, -1, FinishReason::cancelled, it->second.fingerprint.value(), ""});
+  scheduler_.remove(id);
+  active_.erase(it);
+}
+
+std::vector<TokenEvent> StepEngine::step() {
+  std::vector<TokenEvent> events = std::exchange(cancelled_, {});
+  if (!scheduler_.has_work()) return events;
+  const Tensor logits = run(scheduler_.schedule());
+  scheduler_.completed();
+  int64_t row = 0;
+  for (const RequestId id : scheduler_.sampled()) {
+    events.push_back(draw(id, logits.slice(row, row + 1)));
+    ++row;
+  }
+  return events;
+}
+
+// Whatever goes wrong in a step on one rank ends it on all: they cannot know how far the others came.
+template <class Fn>
+auto StepEngine::abort_on_error(Fn&& fn) {
+  try {
+    return fn();
+  } catch (const CommError&) {  // all ranks get this one
+    ranks_released_ = true;
+    throw;
+  } catch (const std::exception& e) {
+    ranks_released_ = true;
+    comm_.tensors->abort(cat("rank ", comm_.host->rank(), ": ", e.what()));
+    throw;
+  }
+}
+
+Tensor StepEngine::run(const StepPlan& plan) {
+  ++stats_.steps;
+  return abort_on_error([&] {
+    if (comm_.host->size() > 1) comm_.host->publish(plan.serialise());
+    return runner_.run(plan);
+  });
+}
+
+// Chooses the next token from one row of logits and ends the request or lets it go on.
+TokenEvent StepEngine::draw(RequestId id, Tensor logits) {
+  Active& active = active_.at(id);
+  const int64_t vocab = logits.elements();
+  active.fingerprint.add({logits.as<float>(), static_cast<size_t>(vocab)});
+  TokenEvent event;
+  event.id = id;
+  try {
+    const std::span<const int32_t> ids = scheduler_.ids(id);
+    event.token = sample(logits.view({vocab}), active.sampling, ids, static_cast<int64_t>(ids.size()), context_);
+    ++stats_.generated_tokens;
+    if (!active.ignore_eos && is_eos(event.token)) event.finish = FinishReason::stop;
+    else if (--active.left == 0) event.finish = FinishReason::length;
+  } catch (const CheckError& e) {  // NaN logits: this request's trouble alone
+    event.finish = FinishReason::error;
+    event.error = e.what();
+  }
+  if (event.finish == FinishReason::none) {
+    scheduler_.append(id, event.token);
+    return event;
+  }
+  event.fingerprint = active.fingerprint.value();
+  scheduler_.remove(id);
+  active_.erase(id);
+  return event;
+}
+
+bool StepEngine::is_eos(int32_t token) const {
+  const std::vector<int32_t>& eos = model().eos_token_ids;
+  return std::find(eos.begin(), eos.end(), token) != eos.end();
+}
+
+EngineStats StepEngine::stats() const {
+  EngineStats s = stats_;
+  s.running = scheduler_.running();
+  s.waiting = scheduler_.waiting();
+  s.free_blocks = scheduler_.blocks().free();
+  s.total_blocks = scheduler_.blocks().total();
+  s.preemptions = scheduler_.preemptions();
+  if (const RouterStats* router = model_->router_stats()) s.router = *router;
+  s.traffic = comm_.tensors->traffic();
+  return s;
+}
+
+void StepEngine::score(const std::vector<int32_t>& ids, float* out) {
+  WEFT_CHECK(!has_work(), "score() while requests run");
+  check_ids(ids, model().vocab_size, info_.max_model_len);
+  warn_if_beyond_training(ids.size(), model());
+  BlockManager& manager = scheduler_.blocks();
+  const auto length = static_cast<int64_t>(ids.size());
+  struct Blocks {
+    BlockManager& manager;
+    std::vector<int32_t> held;
+    ~Blocks() {
+      for (const int32_t block : held) manager.release(block);
+    }
+  } blocks{manager, {}};
+  while (static_cast<int64_t>(blocks.held.size()) < manager.blocks_for(length)) blocks.held.push_back(manager.allocate());
+  for (int64_t begin = 0; begin < length; begin += score_rows_) {
+    const int64_t end = std::min(length, begin + score_rows_);
+    StepPlan plan;
+    plan.tokens.assign(ids.begin() + begin, ids.begin() + end);
+    plan.chunks.push_back({.start = static_cast<int32_t>(begin),
+                           .n_tokens = static_cast<int32_t>(end - begin),
+                           .all_logits = true,
+                           .blocks = blocks.held});
+    const Tensor logits = run(plan);
+    std::memcpy(out + begin * model().vocab_size, logits.data, logits.bytes());
+  }
+}
+
+void StepEngine::stop_ranks() {
+  ranks_released_ = true;
+  StepPlan plan;
+  plan.stop = true;
+  if (comm_.host->size() > 1) comm_.host->publish(plan.serialise());
+}
+
+void StepEngine::serve_steps() {
+  abort_on_error([&] {
+    for (;;) {
+      const StepPlan plan = StepPlan::deserialise(comm_.host->receive());
+      if (plan.stop) return;
+      runner_.run(plan);
+    }
+  });
+}
+
+void StepEngine::check_integrity() const {
+  scheduler_.check_integrity();
+  for (const auto& [id, active] : active_) WEFT_CHECK(scheduler_.contains(id) && active.left > 0, "request ", id);
+}
+
+}  // namespace weft

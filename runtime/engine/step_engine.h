@@ -1,0 +1,65 @@
+#pragma once
+// The Engine over any Model: what Engine::create() returns, and what tests build around a model of their own.
+#include <unordered_map>
+
+#include "runtime/engine/engine.h"
+#include "runtime/engine/fingerprint.h"
+#include "runtime/engine/kv_cache.h"
+#include "runtime/engine/runner.h"
+#include "runtime/engine/scheduler.h"
+#include "runtime/engine/settings.h"
+
+namespace weft {
+
+class StepEngine final : public Engine {
+ public:
+  // settings are equal on all ranks but for mesh.rank. comm is taken only when the constructor can no longer throw.
+  StepEngine(std::unique_ptr<Model> model, std::unique_ptr<ThreadPool> pool, const Settings& settings, RankComm&& comm);
+  ~StepEngine() override;  // rank 0 releases the other ranks if nobody did
+
+  const EngineInfo& info() const override { return info_; }
+  const ModelConfig& model() const override { return model_->config(); }
+
+  void submit(const Request& request) override;
+  void cancel(RequestId id) override;
+  bool has_work() const override { return scheduler_.has_work() || !cancelled_.empty(); }
+  std::vector<TokenEvent> step() override;
+  EngineStats stats() const override;
+  void score(const std::vector<int32_t>& ids, float* out) override;
+  void stop_ranks() override;
+  void serve_steps() override;
+
+  void check_integrity() const;  // CheckError unless scheduler, blocks and requests agree
+
+ private:
+  struct Active {  // a request that has not ended
+    SamplingParams sampling;
+    bool ignore_eos = false;
+    int64_t left = 0;  // tokens that may still be generated
+    Fingerprint fingerprint;
+  };
+
+  void check_request(const Request& request) const;
+  Tensor run(const StepPlan& plan);  // on all ranks; rank 0's part
+  TokenEvent draw(RequestId id, Tensor logits);
+  bool is_eos(int32_t token) const;
+  template <class Fn>
+  auto abort_on_error(Fn&& fn);
+
+  std::unique_ptr<Model> model_;
+  std::unique_ptr<ThreadPool> pool_;
+  EngineInfo info_;
+  Arena workspace_;
+  Context context_;
+  KvCache kv_;
+  Runner runner_;
+  Scheduler scheduler_;
+  int64_t score_rows_;
+  std::unordered_map<RequestId, Active> active_;
+  std::vector<TokenEvent> cancelled_;  // to be told by the next step()
+  EngineStats stats_;
+  bool ranks_released_ = false;  // the others follow no more plans: stopped, or a step failed
+  RankComm comm_;                // last, see the constructor
+};
+
+}  // namespace weft
