@@ -1,0 +1,137 @@
+#!/usr/bin/env python3
+"""Checks that #include lines follow the layers (docs/architecture.md): dependencies point one way.
+
+  check_layers.py [ROOT]        prints each violation, exit code 1 if there is one
+  check_layers.py --self-test   a tree with one violation of each rule must give exactly those
+"""
+import os
+import re
+import sys
+import tempfile
+
+# From the bottom up. A folder may include itself and every folder of an earlier line; folders of one line are siblings
+# that do not know each other.
+LAYERS = [
+    ["kernels/core"],
+    ["kernels/quant"],
+    ["kernels/"],  # every op's own folder: see OP_MAY_INCLUDE
+    ["parallel"],
+    ["runtime/weights", "runtime/text", "runtime/layers"],
+    ["runtime/models"],
+    ["runtime/engine"],
+    ["runtime/serve"],
+    ["launcher"],
+]
+OP_MAY_INCLUDE = ["kernels/linear/packed_matrix.h"]  # of another op
+
+# (what is included, the only files that may, how it is said). Patterns are searched in the include and the path.
+RESTRICTED = [
+    (r"\.pb\.h$|^proto/", r"^(runtime/serve|launcher)/", "proto belongs to runtime/serve and launcher"),
+    (r"^(grpc|grpcpp|grpc\+\+)/", r"^(runtime/serve|launcher)/", "gRPC belongs to runtime/serve and launcher"),
+    (r"^(cuda|cublas|nvrtc|cooperative_groups|nvtx)", r"(_cuda\.\w+$|\.cu$|^kernels/cuda/)",
+     "CUDA headers belong in *_cuda.*, *.cu and kernels/cuda"),
+    (r"^(nlohmann/|CLI/)", r"\.cpp$", "JSON and CLI11 stay out of headers"),
+    (r"^hwy/", r"^kernels/", "Highway belongs to kernels"),
+    (r"^tests/", r"^$", "the product does not include its tests"),
+]
+IN_ONE_FILE = ["mpi.h", "nccl.h"]
+SOURCES = (".h", ".cpp", ".cu", ".cuh")
+INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]')
+
+
+def layer(path):
+    """(level, folder) of a file, or None outside the layers."""
+    for level, folders in enumerate(LAYERS):
+        for folder in folders:
+            if folder == "kernels/" and re.match(r"kernels/\w+/", path):
+                return level, "/".join(path.split("/")[:2])
+            if path.startswith(folder + "/"):
+                return level, folder
+    return None
+
+
+def includes(root):
+    """(file, line number, included name) of every include of the product's sources."""
+    for top in ("kernels", "parallel", "runtime", "launcher"):
+        for folder, _, files in os.walk(os.path.join(root, top)):
+            for name in sorted(files):
+                if name.endswith(SOURCES):
+                    path = os.path.join(folder, name)
+                    with open(path, encoding="utf-8") as f:
+                        for number, line in enumerate(f, 1):
+                            if match := INCLUDE.match(line):
+                                yield os.path.relpath(path, root), number, match[1]
+
+
+def direction(path, included):
+    """Why `path` may not include the project's file `included`; None if it may."""
+    source, target = layer(path), layer(included)
+    if source is None or target is None or source[1] == target[1]:
+        return None
+    if target[0] < source[0] or (source[0] == target[0] and included in OP_MAY_INCLUDE):
+        return None
+    return f"{source[1]} may not include {target[1]}"
+
+
+def violations(root):
+    found, users = [], {name: set() for name in IN_ONE_FILE}
+    for path, number, included in includes(root):
+        where = f"{path}:{number}: #include {included}: "
+        if reason := direction(path, included):
+            found.append(where + reason)
+        for what, allowed, reason in RESTRICTED:
+            if re.search(what, included) and not re.search(allowed, path):
+                found.append(where + reason)
+        if included in users:
+            users[included].add(path)
+    for name, files in users.items():
+        if len(files) > 1:
+            found.append(f"{name} is included by more than one file: {', '.join(sorted(files))}")
+    return found
+
+
+def self_test():
+    good = {
+        "kernels/core/a.h": ["<vector>"], "kernels/quant/a.h": ["kernels/core/a.h"],
+        "kernels/moe/a.cpp": ["kernels/moe/a.h", "kernels/linear/packed_matrix.h", "kernels/quant/a.h", "<hwy/highway.h>"],
+        "parallel/a.cpp": ["kernels/moe/a.h", "<mpi.h>"], "runtime/text/a.cpp": ["nlohmann/json.hpp", "parallel/a.h"],
+        "runtime/serve/a.cpp": ["proto/weft.pb.h", "<grpcpp/grpcpp.h>", "runtime/engine/a.h"],
+        "launcher/a.cpp": ["runtime/serve/a.h", "kernels/core/a.h", "CLI/CLI.hpp"],
+        "kernels/moe/a_cuda.cpp": ["<cuda_runtime.h>"],
+    }
+    bad = {
+        "kernels/core/b.h": "kernels/quant/a.h", "kernels/moe/b.cpp": "kernels/linear/linear.h",
+        "kernels/moe/c.cpp": "parallel/a.h", "parallel/b.h": "runtime/text/a.h", "runtime/text/b.h": "runtime/weights/a.h",
+        "runtime/models/b.cpp": "runtime/engine/a.h", "runtime/engine/b.cpp": "weft/v1/weft.pb.h",
+        "runtime/engine/c.cpp": "grpcpp/grpcpp.h", "runtime/serve/b.cpp": "launcher/a.h", "kernels/moe/d.cpp": "cuda_fp16.h",
+        "runtime/text/c.h": "nlohmann/json.hpp", "parallel/c.cpp": "hwy/highway.h", "launcher/b.cpp": "tests/support/a.h",
+        "runtime/layers/b.cpp": "mpi.h",  # the second file that includes it
+    }
+    with tempfile.TemporaryDirectory() as root:
+        def write(tree):
+            for path, names in tree.items():
+                os.makedirs(os.path.join(root, os.path.dirname(path)), exist_ok=True)
+                with open(os.path.join(root, path), "w", encoding="utf-8") as f:
+                    f.writelines(f"#include {n}\n" if n[0] == "<" else f'  # include "{n}"\n' for n in names)
+
+        write(good)
+        assert violations(root) == [], violations(root)
+        write({path: [name] for path, name in bad.items()})
+        found = violations(root)
+        assert len(found) == len(bad), "\n".join(found)
+        for path in bad:
+            assert any(path in line for line in found), path
+    print(f"{len(bad)} violations found, as they should be")
+
+
+def main():
+    if sys.argv[1:] == ["--self-test"]:
+        return self_test()
+    root = sys.argv[1] if len(sys.argv) > 1 else os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    found = violations(root)
+    print("\n".join(found) or "includes follow the layers")
+    sys.exit(bool(found))
+
+
+if __name__ == "__main__":
+    main()
