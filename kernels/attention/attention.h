@@ -3,11 +3,11 @@
 //   out[t, h, :] = sum_j softmax_j(scale * q[t, h, :] . k[j, g, :]) v[j, g, :]   over positions j of t's sequence with
 //   j <= pos(t), and j > pos(t) - window if window > 0; g is the KV head that serves query head h.
 //
-// Canonical order: KV is cut at absolute positions into splits of 256; a split is one online softmax over tiles of 16
-// positions (also at absolute positions), lanes along positions for scores (head_dim sequential with FMA), lanes along
-// head_dim for the weighted sum (positions sequential); splits are combined in ascending order into one running (max, sum,
-// out) [a left fold]. So a row's bits depend only on its position, q and the cached K and V: not on chunking, batch mates,
-// block table, block size, threads or instruction set. exp is core/simd.h's, the same on all instruction sets.
+// Canonical order: KV is cut at absolute positions into splits of 128. Within a split: scores = (scale * q) . k with
+// head_dim sequential by FMA; one maximum; exp of core/simd.h; the sum of weights over 16 interleaved lanes (position
+// mod 16) added in one tree; the weighted sum of v with positions sequential by FMA. Splits are folded in ascending order
+// into one running (max, sum, out); splits a row does not see are skipped. So a row's bits depend only on its position, q
+// and the K and V it sees: not on chunking, batch mates, block table, block size, threads or instruction set.
 #include <span>
 
 #include "kernels/core/context.h"

@@ -85,10 +85,12 @@ HWY_INLINE void store(F32x16 v, bf16* p) {
 }
 
 // The first n <= 16 lanes; the others are zero, or left alone in memory.
-HWY_INLINE F32x16 load_n(const float* p, int64_t n) {
+template <class T>
+HWY_INLINE F32x16 load_n(const T* p, int64_t n) {
   if (n >= kLanes) return load(p);
-  HWY_ALIGN float padded[kLanes] = {};
-  std::memcpy(padded, p, static_cast<size_t>(n) * sizeof(float));
+  HWY_ALIGN T padded[kLanes];
+  std::memset(padded, 0, sizeof padded);
+  std::memcpy(padded, p, static_cast<size_t>(n) * sizeof(T));
   return load(padded);
 }
 HWY_INLINE void store_n(F32x16 v, float* p, int64_t n) {
