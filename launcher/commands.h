@@ -1,0 +1,46 @@
+#pragma once
+// The commands that run a model. Each runs on every rank of the job and returns the process's exit code; rank 0 alone
+// writes stdout and files. Bad input is thrown as InputError on every rank that knows of it.
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kernels/sample/sample.h"
+#include "runtime/engine/config.h"
+
+namespace weft {
+
+struct CommonOptions {
+  std::string model;  // Hugging Face directory or GGUF file
+  EngineConfig engine;
+  std::string log_level = "info";
+};
+
+// Exactly one of prompt, prompt_file and token_ids.
+struct GenerateOptions {
+  CommonOptions common;
+  std::optional<std::string> prompt, prompt_file;
+  std::optional<std::string> token_ids;  // "1,2,3": needs no tokenizer, gives no text
+  bool chat = false;                     // the prompt is one user message, put into the model's chat template
+  int max_tokens = 128;
+  SamplingParams sampling;
+  std::vector<std::string> stop;
+  bool ignore_eos = false;
+  bool json = false;
+};
+int run_generate(const GenerateOptions& options);
+
+struct ScoreOptions {
+  CommonOptions common;
+  std::string input, output;  // cases JSON, safetensors
+};
+int run_score(const ScoreOptions& options);
+
+struct BenchModelOptions {
+  CommonOptions common;
+  int pp = 512, tg = 128, depth = 0, batch = 1, repetitions = 3;
+  bool json = false;
+};
+int run_bench_model(const BenchModelOptions& options);
+
+}  // namespace weft

@@ -1,0 +1,173 @@
+#include <charconv>
+#include <cstdio>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "kernels/core/check.h"
+#include "launcher/job.h"
+#include "launcher/open_tokenizer.h"
+#include "runtime/text/chat_template.h"
+#include "runtime/text/detokenizer.h"
+
+namespace weft {
+namespace {
+
+void check_options(const GenerateOptions& o) {
+  if (o.prompt.has_value() + o.prompt_file.has_value() + o.token_ids.has_value() != 1)
+    bad_input("give exactly one of --prompt, --prompt-file and --token-ids");
+  if (o.token_ids && o.chat) bad_input("--chat needs a text prompt, not --token-ids");
+  if (o.token_ids && !o.stop.empty()) bad_input("--stop needs text, which --token-ids does not give");
+}
+
+std::vector<int32_t> parse_ids(const std::string& text) {
+  std::vector<int32_t> ids;
+  for (const char *at = text.data(), *end = at + text.size();;) {
+    int32_t id = 0;
+    const auto [stopped, error] = std::from_chars(at, end, id);
+    if (error != std::errc() || (stopped != end && *stopped != ','))
+      bad_input("--token-ids '", text, "' is not a comma-separated list of token ids");
+    ids.push_back(id);
+    if (stopped == end) return ids;
+    at = stopped + 1;
+  }
+}
+
+std::string read_file(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::ostringstream text;
+  if (!in || !(text << in.rdbuf())) bad_input("cannot read --prompt-file ", path, ", or it is empty");
+  return text.str();
+}
+
+std::vector<int32_t> encode_prompt(const GenerateOptions& o, const Tokenizer& tokenizer) {
+  const std::string text = o.prompt ? *o.prompt : read_file(*o.prompt_file);
+  if (!o.chat) return tokenizer.encode(text, true, true);
+  if (tokenizer.chat_template().empty()) bad_input("--chat: the model has no chat template");
+  const auto piece = [&](std::optional<int32_t> id) { return id ? tokenizer.id_to_piece(*id) : std::string_view(); };
+  const std::string chat = ChatTemplate(tokenizer.chat_template())
+                               .apply({{"user", text}}, true, piece(tokenizer.bos_id()), piece(tokenizer.eos_id()));
+  return tokenizer.encode(chat, false, true);
+}
+
+// Turns token events into text and shows it as it comes; without a tokenizer it shows ids.
+class Output {
+ public:
+  Output(const Tokenizer* tokenizer, const std::vector<std::string>& stop, bool show)
+      : stop_(stop), show_(show), has_text_(tokenizer) {
+    if (tokenizer) detokenizer_.emplace(*tokenizer, true);
+  }
+
+  void token(int32_t id) {
+    print(detokenizer_ ? stop_.push(detokenizer_->push(id)) : cat(first_ ? "" : " ", id));
+    first_ = false;
+  }
+  void finish() {
+    if (detokenizer_) {
+      const std::string last = stop_.push(detokenizer_->flush());
+      print(last + stop_.flush());
+    }
+    if (show_) std::fputs("\n", stdout);
+  }
+  bool stopped() const { return stop_.stopped(); }
+  nlohmann::ordered_json text() const { return has_text_ ? nlohmann::ordered_json(text_) : nullptr; }
+
+ private:
+  void print(const std::string& piece) {
+    text_ += piece;
+    if (!show_ || piece.empty()) return;
+    std::fputs(piece.c_str(), stdout);
+    std::fflush(stdout);
+  }
+
+  std::optional<Detokenizer> detokenizer_;
+  StopStrings stop_;
+  bool show_, has_text_, first_ = true;
+  std::string text_;
+};
+
+struct Timings {
+  double load_s = 0, ttft_s = 0, last_s = 0;  // last_s: submit to last token
+};
+
+struct Result {
+  std::vector<int32_t> prompt_ids, ids;
+  FinishReason finish = FinishReason::none;
+  uint64_t fingerprint = 0;
+  Timings timings;
+  double prefill_rate() const { return static_cast<double>(prompt_ids.size()) / timings.ttft_s; }
+  double decode_rate() const {
+    return ids.size() > 1 ? static_cast<double>(ids.size() - 1) / (timings.last_s - timings.ttft_s) : 0;
+  }
+};
+
+void generate(Engine& engine, const GenerateOptions& o, Output& output, Result& result) {
+  constexpr RequestId kId = 1;
+  const Stopwatch clock;
+  Request request;
+  request.id = kId;
+  request.prompt = result.prompt_ids;
+  request.max_tokens = o.max_tokens;
+  request.ignore_eos = o.ignore_eos;
+  request.sampling = o.sampling;
+  engine.submit(request);
+  while (engine.has_work()) {
+    for (const TokenEvent& event : engine.step()) {
+      if (event.token >= 0) {
+        result.timings.last_s = clock.seconds();
+        if (result.ids.empty()) result.timings.ttft_s = result.timings.last_s;
+        result.ids.push_back(event.token);
+        output.token(event.token);
+      }
+      if (event.finish == FinishReason::error) throw std::runtime_error(event.error);
+      result.finish = event.finish;
+      result.fingerprint = event.fingerprint;
+    }
+    if (output.stopped()) engine.cancel(kId);
+  }
+  output.finish();
+  if (output.stopped()) result.finish = FinishReason::stop;
+}
+
+void report(const GenerateOptions& o, const Engine& engine, const Result& r, const Output& output) {
+  const std::string mesh = engine.info().mesh.describe();
+  if (o.json) {
+    const nlohmann::ordered_json json = {{"prompt_token_ids", r.prompt_ids},
+                                         {"token_ids", r.ids},
+                                         {"text", output.text()},
+                                         {"finish_reason", name(r.finish)},
+                                         {"timings",
+                                          {{"load_s", r.timings.load_s},
+                                           {"ttft_s", r.timings.ttft_s},
+                                           {"prefill_tok_s", r.prefill_rate()},
+                                           {"decode_tok_s", r.decode_rate()}}},
+                                         {"mesh", mesh},
+                                         {"fingerprint", hex(r.fingerprint)}};
+    std::printf("%s\n", json.dump().c_str());
+    std::fflush(stdout);
+  }
+  std::fprintf(stderr,
+               "%zu prompt tokens at %.1f tokens/s, %zu generated at %.1f tokens/s (%s); first token after %.3f s, load %.3f s; "
+               "mesh %s; fingerprint %s\n",
+               r.prompt_ids.size(), r.prefill_rate(), r.ids.size(), r.decode_rate(), name(r.finish), r.timings.ttft_s,
+               r.timings.load_s, mesh.c_str(), hex(r.fingerprint).c_str());
+}
+
+}  // namespace
+
+int run_generate(const GenerateOptions& o) {
+  check_options(o);
+  const Stopwatch load;
+  return run_job(o.common, [&](Engine& engine) {
+    Result result;
+    std::unique_ptr<Tokenizer> tokenizer;
+    if (!o.token_ids) tokenizer = open_tokenizer(o.common.model);
+    result.timings.load_s = load.seconds();
+    result.prompt_ids = o.token_ids ? parse_ids(*o.token_ids) : encode_prompt(o, *tokenizer);
+    Output output(tokenizer.get(), o.stop, !o.json);
+    generate(engine, o, output, result);
+    report(o, engine, result, output);
+  });
+}
+
+}  // namespace weft

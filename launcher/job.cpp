@@ -1,0 +1,43 @@
+#include "launcher/job.h"
+
+#include <cstdio>
+
+namespace weft {
+namespace {
+
+// Ranks wait for each other inside collectives: one that leaves must take the others with it.
+[[noreturn]] void end_job(int rank, const std::exception& error) {
+  std::fprintf(stderr, "weft: rank %d: %s\n", rank, error.what());
+  abort_job(1);
+}
+
+}  // namespace
+
+int run_job(const CommonOptions& options, const std::function<void(Engine&)>& fn) {
+  const std::unique_ptr<Engine> engine =
+      Engine::create(options.model, options.engine, under_mpi_launcher() ? mpi_rank() : single_rank());
+  const Mesh& mesh = engine->info().mesh;
+  try {
+    if (mesh.rank != 0) {
+      engine->serve_steps();
+      return 0;
+    }
+    fn(*engine);
+    engine->stop_ranks();
+    return 0;
+  } catch (const InputError& error) {
+    if (mesh.rank != 0) end_job(mesh.rank, error);
+    throw;  // rank 0's own: its engine releases the others
+  } catch (const std::exception& error) {
+    if (mesh.world > 1) end_job(mesh.rank, error);
+    throw;
+  }
+}
+
+std::string hex(uint64_t fingerprint) {
+  char text[17];
+  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(fingerprint));
+  return text;
+}
+
+}  // namespace weft

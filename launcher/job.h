@@ -1,0 +1,28 @@
+#pragma once
+// What every command that runs a model shares: one engine over the ranks of this job.
+#include <chrono>
+#include <functional>
+
+#include "launcher/commands.h"
+#include "runtime/engine/engine.h"
+
+namespace weft {
+
+// Loads the model on all ranks of this job, runs fn on rank 0 while the others follow its steps, then releases them. An
+// error that leaves ranks behind in a step ends the whole job.
+int run_job(const CommonOptions& options, const std::function<void(Engine&)>& fn);
+
+// Seconds since it was made.
+class Stopwatch {
+ public:
+  double seconds() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point start_ = Clock::now();
+};
+
+// "89f1..." as 16 hexadecimal digits.
+std::string hex(uint64_t fingerprint);
+
+}  // namespace weft
