@@ -20,7 +20,7 @@ TEST_P(OnThreads, Runs) {
 
 std::vector<RankCase> all_cases() {
   std::vector<RankCase> cases;
-  for (const auto& group : {comm_cases()}) cases.insert(cases.end(), group.begin(), group.end());
+  for (const auto& group : {comm_cases(), linear_tp_cases()}) cases.insert(cases.end(), group.begin(), group.end());
   return cases;
 }
 

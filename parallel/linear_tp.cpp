@@ -1,0 +1,205 @@
+#include "parallel/linear_tp.h"
+
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+
+#include "kernels/embedding/embedding.h"
+#include "parallel/bytes.h"
+
+namespace weft {
+namespace {
+
+void finish_tree(Tensor out, Tensor parts, const SplitSum& sum, ThreadPool& pool) {
+  constexpr int64_t kGrain = 16384;
+  const int64_t n = out.elements();
+  const float* from = parts.as<float>();
+  float* to = out.as<float>();
+  pool.parallel_for(n, kGrain, [&](int64_t begin, int64_t end, int) {
+    combine(sum.combine, from + begin, n, end - begin, to + begin);
+  });
+}
+
+// What `linear` writes for a plan of `parts` outputs.
+Tensor subtree_sums(float* data, int64_t parts, int64_t rows, int64_t n) {
+  return parts == 1 ? Tensor(data, {rows, n}) : Tensor(data, {parts, rows, n});
+}
+
+// out (own rows, N) = the canonical sum; partial(y, rows) fills y ([own parts,] rows, N) with this rank's subtree sums.
+template <class Partial>
+void reduce(Tensor out, const SplitSum& sum, const TokenShard& shard, Parallel& p, const Partial& partial) {
+  if (sum.ranks() == 1) return partial(out, Range{0, shard.tokens});
+  WEFT_CHECK_EQ(sum.ranks(), p.comm.size());
+  const Arena::Scope scope(p.context.workspace);
+  const int ranks = sum.ranks();
+  const int64_t n = out.dim(1), own_parts = sum.plan.outputs;
+  Tensor received = p.context.workspace.tensor(DType::f32, {sum.parts(), shard.own.size(), n});
+  Tensor sent = p.context.workspace.tensor(DType::f32, {own_parts, shard.tokens, n});
+  std::vector<int64_t> send_counts, recv_counts;
+  for (int peer = 0; peer < ranks; ++peer) {
+    send_counts.push_back(own_parts * shard.rows_of(ranks, peer).size() * n * 4);
+    recv_counts.push_back(sum.parts_of_rank[peer] * shard.own.size() * n * 4);
+  }
+  if (shard.replicated) {
+    partial(subtree_sums(sent.as<float>(), own_parts, shard.tokens, n), shard.own);
+    p.comm.all_gather_v(bytes(received), bytes(sent), recv_counts);
+  } else {
+    float* block = sent.as<float>();  // one (own parts, rows, N) a receiver
+    for (int peer = 0; peer < ranks; ++peer) {
+      const Range rows = shard.rows_of(ranks, peer);
+      partial(subtree_sums(block, own_parts, rows.size(), n), rows);
+      block += own_parts * rows.size() * n;
+    }
+    p.comm.all_to_all_v(bytes(received), recv_counts, bytes(sent), send_counts);
+  }
+  finish_tree(out, received, sum, p.context.pool);
+}
+
+void add_bias(Tensor out, const std::vector<float>& bias) {
+  const int64_t n = out.dim(1);
+  WEFT_CHECK_EQ(static_cast<int64_t>(bias.size()), n);
+  float* row = out.as<float>();
+  for (int64_t t = 0; t < out.dim(0); ++t, row += n) {
+    for (int64_t i = 0; i < n; ++i) row[i] += bias[i];
+  }
+}
+
+int owner(int64_t id, int64_t vocab, int ranks) {
+  for (int rank = 0; rank < ranks; ++rank) {
+    if (id < split_evenly(vocab, ranks, rank).end) return rank;
+  }
+  check_failed(__FILE__, __LINE__, "id < vocab", cat(id, " in a vocabulary of ", vocab));
+}
+
+}  // namespace
+
+// Replicated, a reduction is one exchange of all parts to all ranks; sharded it is two, each of a rank's share. At 576 to
+// 4096 columns the two meet at about this many tokens a rank (weft bench comm).
+TokenShard TokenShard::make(int64_t tokens, int ranks, int rank) {
+  constexpr int64_t kFewTokensPerRank = 8;
+  return ranks == 1 || tokens < kFewTokensPerRank * ranks ? all(tokens) : sharded(tokens, ranks, rank);
+}
+
+void column_parallel(Tensor y, Tensor x, const PackedMatrix& w, Parallel& p) {
+  linear(y, x, w, KPlan::sequential(w.k()), p.arithmetic, p.context);
+}
+
+void row_parallel(Tensor out, Tensor x, const RowParallel& w, const TokenShard& shard, Parallel& p) {
+  WEFT_CHECK_EQ(w.sum.ranks(), p.comm.size());
+  WEFT_CHECK_EQ(x.dim(0), shard.tokens);
+  WEFT_CHECK_EQ(out.dim(0), shard.own.size());
+  reduce(out, w.sum, shard, p, [&](Tensor y, Range rows) {
+    if (w.sum.plan.outputs > 0) {
+      linear(y, x.slice(rows.begin, rows.end), w.weight, w.sum.plan, p.arithmetic, p.context);
+    }
+  });
+  if (!w.bias.empty()) add_bias(out, w.bias);
+}
+
+int64_t row_parallel_workspace(const SplitSum& sum, int64_t tokens, int64_t n, int64_t k, Arithmetic a, int threads) {
+  const int64_t product = linear_workspace(tokens, k, sum.plan, a, threads);
+  if (sum.ranks() == 1) return product;
+  return Arena::padded(sum.parts() * tokens * n * 4) + Arena::padded(sum.plan.outputs * tokens * n * 4) + product;
+}
+
+void grouped_row_parallel(Tensor out, Tensor x, std::span<const PackedMatrix> w, std::span<const int32_t> offsets,
+                          const SplitSum& sum, Parallel& p) {
+  WEFT_CHECK_EQ(out.dim(0), x.dim(0));
+  reduce(out, sum, TokenShard::all(x.dim(0)), p, [&](Tensor y, Range) {
+    if (sum.plan.outputs > 0) grouped_linear(y, x, w, offsets, sum.plan, p.arithmetic, p.context);
+  });
+}
+
+Tensor gather_tokens(Tensor all, Tensor own, const TokenShard& shard, Parallel& p) {
+  if (shard.replicated) return own;
+  WEFT_CHECK_EQ(all.dim(0), shard.tokens);
+  WEFT_CHECK_EQ(own.dim(0), shard.own.size());
+  const int64_t row_bytes = shard.tokens ? all.bytes() / shard.tokens : 0;
+  std::vector<int64_t> counts;
+  for (int peer = 0; peer < p.comm.size(); ++peer) {
+    counts.push_back(shard.rows_of(p.comm.size(), peer).size() * row_bytes);
+  }
+  p.comm.all_gather_v(bytes(all), bytes(own), counts);
+  return all;
+}
+
+void vocab_embed(Tensor out, Tensor ids, const PackedMatrix& table, int64_t vocab, const TokenShard& shard, Parallel& p) {
+  const int ranks = p.comm.size(), me = p.comm.rank();
+  const Range held = split_evenly(vocab, ranks, me);
+  WEFT_CHECK_EQ(table.n(), held.size());
+  if (ranks == 1) return embedding(out, ids, table, 0, p.context);
+
+  // My rows in token order lie in the order of their receivers too, because ranks own ascending rows.
+  const Arena::Scope scope(p.context.workspace);
+  Arena& arena = p.context.workspace;
+  const int64_t tokens = shard.tokens, hidden = out.dim(1), row_bytes = hidden * 4;
+  const int32_t* id = ids.as<int32_t>();
+  int32_t* owner_of = arena.array<int32_t>(tokens);
+  int32_t* held_ids = arena.array<int32_t>(tokens);
+  std::vector<int64_t> send_counts(ranks, 0), recv_counts(ranks, 0);
+  int64_t n_held = 0;
+  for (int64_t t = 0; t < tokens; ++t) {
+    owner_of[t] = owner(id[t], vocab, ranks);
+    if (owner_of[t] == me) held_ids[n_held++] = id[t];
+    if (shard.own.begin <= t && t < shard.own.end) recv_counts[owner_of[t]] += row_bytes;
+  }
+  for (int peer = 0; peer < ranks; ++peer) {
+    const Range rows = shard.rows_of(ranks, peer);
+    send_counts[peer] = std::count(owner_of + rows.begin, owner_of + rows.end, me) * row_bytes;
+  }
+  Tensor sent = arena.tensor(DType::f32, {n_held, hidden});
+  Tensor received = arena.tensor(DType::f32, {shard.own.size(), hidden});
+  embedding(sent, Tensor(held_ids, {n_held}), table, held.begin, p.context);
+  if (shard.replicated) {
+    p.comm.all_gather_v(bytes(received), bytes(sent), recv_counts);
+  } else {
+    p.comm.all_to_all_v(bytes(received), recv_counts, bytes(sent), send_counts);
+  }
+  std::vector<int64_t> next(ranks, 0);  // offset of each sender's next row
+  std::exclusive_scan(recv_counts.begin(), recv_counts.end(), next.begin(), int64_t{0});
+  for (int64_t row = 0; row < shard.own.size(); ++row) {
+    int64_t& from = next[owner_of[shard.own.begin + row]];
+    std::memcpy(out.data + row * row_bytes, received.data + from, row_bytes);
+    from += row_bytes;
+  }
+}
+
+int64_t vocab_embed_workspace(int64_t tokens, int64_t hidden, int ranks) {
+  if (ranks == 1) return 0;
+  return 2 * Arena::padded(tokens * 4) + 2 * Arena::padded(tokens * hidden * 4);
+}
+
+void vocab_logits(Tensor logits, Tensor x, const PackedMatrix& head, int64_t vocab, Parallel& p) {
+  const int ranks = p.comm.size(), me = p.comm.rank();
+  WEFT_CHECK_EQ(head.n(), split_evenly(vocab, ranks, me).size());
+  if (ranks == 1) return column_parallel(logits, x, head, p);
+  const Arena::Scope scope(p.context.workspace);
+  const int64_t rows = x.dim(0);
+  Tensor columns = p.context.workspace.tensor(DType::f32, {rows, head.n()});
+  column_parallel(columns, x, head, p);
+
+  Tensor received = p.context.workspace.tensor(DType::f32, {me == 0 ? rows * vocab : 0});
+  std::vector<int64_t> send_counts(ranks, 0), recv_counts(ranks, 0);
+  send_counts[0] = columns.bytes();
+  if (me == 0) {
+    for (int peer = 0; peer < ranks; ++peer) recv_counts[peer] = split_evenly(vocab, ranks, peer).size() * rows * 4;
+  }
+  p.comm.all_to_all_v(bytes(received), recv_counts, bytes(columns), send_counts);
+  if (me != 0) return;
+  const std::byte* from = received.data;
+  for (int peer = 0; peer < ranks; ++peer) {
+    const Range held = split_evenly(vocab, ranks, peer);
+    for (int64_t row = 0; row < rows; ++row, from += held.size() * 4) {
+      std::memcpy(logits.data + (row * vocab + held.begin) * 4, from, held.size() * 4);
+    }
+  }
+}
+
+int64_t vocab_logits_workspace(int64_t rows, int64_t vocab, int64_t hidden, int ranks, Arithmetic a, int threads) {
+  const int64_t product = linear_workspace(rows, hidden, KPlan::sequential(hidden), a, threads);
+  if (ranks == 1) return product;
+  const int64_t columns = Arena::padded(rows * split_evenly(vocab, ranks, 0).size() * 4);
+  return columns + std::max(product, Arena::padded(rows * vocab * 4));
+}
+
+}  // namespace weft
