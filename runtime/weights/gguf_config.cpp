@@ -74,20 +74,18 @@ json rope_scaling(const Metadata& metadata) {
   if (type == "linear") return scaling;
   if (const auto length = file.get_int(metadata.key("rope.scaling.original_context_length")))
     scaling["original_max_position_embeddings"] = *length;
-  constexpr std::array<std::pair<const char*, const char*>, 3> kOptional = {
-      {{"rope.scaling.yarn_beta_fast", "beta_fast"},
-       {"rope.scaling.yarn_beta_slow", "beta_slow"},
-       {"rope.scaling.attn_factor", "attention_factor"}}};
-  for (const auto& [key, name] : kOptional)
-    if (const auto value = metadata.real(key)) scaling[name] = *value;
+  if (const auto value = metadata.real("rope.scaling.yarn_beta_fast")) scaling["beta_fast"] = *value;
+  if (const auto value = metadata.real("rope.scaling.yarn_beta_slow")) scaling["beta_slow"] = *value;
+  if (const auto value = metadata.real("rope.scaling.attn_factor"))  // multiplies YaRN's own factor
+    scaling["attention_factor"] = *value * (0.1 * std::log(scaling["factor"].get<double>()) + 1);
   return scaling;
 }
 
-// eos_token_id: one id, or a list where the end of a turn is another token.
+// eos_token_id: one id, or a list where the end of a turn or of a tool message is another token.
 void add_token_ids(const GgufFile& file, json& config) {
   if (const auto bos = file.get_int("tokenizer.ggml.bos_token_id")) config["bos_token_id"] = *bos;
   json eos = json::array();
-  for (const char* key : {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"})
+  for (const char* key : {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"})
     if (const auto id = file.get_int(key); id && std::find(eos.begin(), eos.end(), *id) == eos.end()) eos.push_back(*id);
   if (!eos.empty()) config["eos_token_id"] = eos.size() == 1 ? eos[0] : eos;
 }

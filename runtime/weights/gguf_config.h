@@ -1,14 +1,32 @@
 #pragma once
-// GGUF's metadata in Hugging Face's words, so that models read one kind of configuration.
+// GGUF's model metadata and Hugging Face's config.json: translation both ways, so that models read one kind of
+// configuration. Architectures: llama (Hugging Face's llama, mistral, mixtral), qwen2, qwen3.
+#include <optional>
 #include <string>
 
 #include "runtime/weights/gguf.h"
+#include "runtime/weights/gguf_writer.h"
+#include "runtime/weights/llama_layout.h"
 
 namespace weft {
 
-// The text of an equivalent config.json. Architectures: llama (dense: model_type "llama", or "mistral" if a sliding window
-// is set; with experts "mixtral"), qwen2, qwen3. Llama 3's frequency scaling has no metadata; it is the tensor
-// rope_freqs.weight, (head_dim / 2) divisors of the inverse frequencies.
+// The text of an equivalent config.json. The architecture llama is model_type "mixtral" if it has experts, "mistral" if it
+// has a sliding window, else "llama". Llama 3's frequency scaling has no metadata; it is the tensor rope_freqs.weight.
 std::string gguf_config_json(const GgufFile& file);
+
+// What the writer of the tensors needs to know of a config.json.
+struct LlamaFamilyShape {
+  std::string architecture;  // GGUF's
+  int64_t n_layers = 0, head_dim = 0;
+  int64_t n_experts = 0;     // 0: dense
+  bool tie_word_embeddings = false;
+  double rope_theta = 10000;
+  std::optional<Llama3Rope> llama3_rope;
+};
+
+// Reads the text of a config.json; what GGUF or this family cannot express is refused by name.
+LlamaFamilyShape read_llama_family(const std::string& config_json);
+// Writes the same model's metadata: every key `architecture`.* and general.architecture.
+void put_config(GgufWriter& writer, const std::string& config_json);
 
 }  // namespace weft
