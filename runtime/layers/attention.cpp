@@ -48,13 +48,13 @@ void self_attention(Tensor x, const AttentionWeights& w, const PagedKv& kv, Step
   row_parallel(x, out.view({tokens, n_q * d}), w.o, s.shard, s.p);
 }
 
-int64_t self_attention_workspace(int64_t tokens, int64_t hidden, const AttentionWeights& w, int ranks, Arithmetic a, int threads) {
+int64_t self_attention_workspace(int64_t tokens, int64_t hidden, const AttentionWeights& w, Arithmetic a, int threads) {
   const int64_t n_q = w.heads.q.size(), n_kv = w.heads.kv.size(), d = w.head_dim;
   const int64_t own = Arena::padded(tokens * hidden * 4) + Arena::padded(tokens * (n_q + 2 * n_kv) * d * 4) +
                       Arena::padded(tokens * n_q * d * 4);
   return own + std::max({linear_workspace(tokens, hidden, KPlan::sequential(hidden), a, threads),
                          attention_workspace(tokens, n_q, d, threads),
-                         row_parallel_workspace(tokens, hidden, w.o, ranks, a, threads)});
+                         row_parallel_workspace(w.o.sum, tokens, hidden, n_q * d, a, threads)});
 }
 
 }  // namespace weft

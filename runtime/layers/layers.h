@@ -13,8 +13,8 @@ void mlp(Tensor x, const MlpWeights& w, Step& s);
 void moe(Tensor x, const MoeWeights& w, Step& s);
 
 // Bytes of workspace each takes for `tokens` rows, the op's own included.
-int64_t self_attention_workspace(int64_t tokens, int64_t hidden, const AttentionWeights& w, int ranks, Arithmetic a, int threads);
-int64_t mlp_workspace(int64_t tokens, int64_t hidden, const MlpWeights& w, int ranks, Arithmetic a, int threads);
+int64_t self_attention_workspace(int64_t tokens, int64_t hidden, const AttentionWeights& w, Arithmetic a, int threads);
+int64_t mlp_workspace(int64_t tokens, int64_t hidden, const MlpWeights& w, Arithmetic a, int threads);
 int64_t moe_workspace(int64_t tokens, int64_t hidden, const MoeWeights& w, int ranks, Arithmetic a, int threads);
 
 }  // namespace weft

@@ -15,11 +15,11 @@ void mlp(Tensor x, const MlpWeights& w, Step& s) {
   row_parallel(x, h, w.down, s.shard, s.p);
 }
 
-int64_t mlp_workspace(int64_t tokens, int64_t hidden, const MlpWeights& w, int ranks, Arithmetic a, int threads) {
+int64_t mlp_workspace(int64_t tokens, int64_t hidden, const MlpWeights& w, Arithmetic a, int threads) {
   const int64_t f = w.gate_up.n() / 2;
   return Arena::padded(tokens * 2 * f * 4) + Arena::padded(tokens * f * 4) + Arena::padded(tokens * hidden * 4) +
          std::max(linear_workspace(tokens, hidden, KPlan::sequential(hidden), a, threads),
-                  row_parallel_workspace(tokens, hidden, w.down, ranks, a, threads));
+                  row_parallel_workspace(w.down.sum, tokens, hidden, f, a, threads));
 }
 
 }  // namespace weft

@@ -28,7 +28,7 @@ void moe(Tensor x, const MoeWeights& w, Step& s) {
     Tensor h = s.arena().tensor(DType::f32, {tokens.dim(0), f});
     grouped_linear(gate_up, tokens, w.gate_up, offsets, KPlan::sequential(hidden), s.p.arithmetic, s.p.context);
     silu_mul(h, gate_up, s.p.context);
-    grouped_row_parallel(y, h, w.down, offsets, w.down_shape, reduce);
+    grouped_row_parallel(y, h, w.down, offsets, w.down_sum, reduce);
   };
 
   Tensor out = s.arena().tensor(DType::f32, {rows, hidden});
@@ -44,7 +44,7 @@ int64_t moe_workspace(int64_t tokens, int64_t hidden, const MoeWeights& w, int r
   // One hot rank may receive every pair.
   const int64_t inner = Arena::padded(pairs * 2 * f * 4) + Arena::padded(pairs * f * 4) +
                         std::max(linear_workspace(pairs, hidden, KPlan::sequential(hidden), a, threads),
-                                 grouped_row_parallel_workspace(pairs, hidden, w.down_shape, ranks, a, threads));
+                                 row_parallel_workspace(w.down_sum, pairs, hidden, f, a, threads));
   return route + std::max(linear_workspace(tokens, hidden, KPlan::sequential(hidden), Arithmetic::f32, threads),
                           expert_parallel_workspace(tokens, hidden, w.k, static_cast<int>(n_experts), ranks) + inner);
 }

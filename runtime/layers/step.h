@@ -58,7 +58,7 @@ struct MlpWeights {
 struct MoeWeights {
   PackedMatrix router;                     // (n_experts, hidden), on every rank
   std::vector<PackedMatrix> gate_up, down; // of this rank's experts
-  RowParallel down_shape;                  // the summation program of every down[e]; its weight is empty
+  SplitSum down_sum;                       // how the sums of every down[e] become one
   ExpertPlacement placement;
   // ep = 1 on several ranks: every rank holds a slice of every expert. Then tokens need no dispatch and the expert's
   // rows are reduced over the ranks; otherwise tokens travel and an expert's sum stays on its rank.

@@ -62,7 +62,7 @@ class Decoder : public Model {
     Tensor x = arena.tensor(DType::f32, {s.shard.own.size(), hidden});
     Tensor residual = arena.tensor(DType::f32, {s.shard.own.size(), hidden});
     std::memset(residual.data, 0, static_cast<size_t>(residual.bytes()));
-    vocab_embed(x, in.ids, weights_.embed, weights_.first_vocab_row, s.shard, p);
+    vocab_embed(x, in.ids, weights_.embed, config_.vocab_size, s.shard, p);
     for (int i = 0; i < config_.n_layers; ++i) architecture_.block(x, residual, weights_.layers[i], kv[i], s);
     add_rms_norm(x, residual, x, weights_.final_norm.view(), config_.rms_norm_eps, p.context);
     head(logits, s.all_tokens(x), in.logit_rows, p);
@@ -72,10 +72,10 @@ class Decoder : public Model {
     const int64_t T = limits.max_tokens, H = config_.hidden_size;
     int64_t layer = 0;
     for (const LayerWeights& l : weights_.layers)
-      layer = std::max({layer, self_attention_workspace(T, H, l.attention, ranks, a, threads),
-                        l.moe ? moe_workspace(T, H, *l.moe, ranks, a, threads) : mlp_workspace(T, H, l.mlp, ranks, a, threads)});
+      layer = std::max({layer, self_attention_workspace(T, H, l.attention, a, threads),
+                        l.moe ? moe_workspace(T, H, *l.moe, ranks, a, threads) : mlp_workspace(T, H, l.mlp, a, threads)});
     const int64_t rows = Arena::padded(limits.max_rows * H * 4);
-    const int64_t head = Arena::padded(T * H * 4) + rows + vocab_logits_workspace(limits.max_rows, H, config_.vocab_size, ranks, a, threads);
+    const int64_t head = Arena::padded(T * H * 4) + rows + vocab_logits_workspace(limits.max_rows, config_.vocab_size, H, ranks, a, threads);
     return Arena::padded(T * config_.head_dim * 4) + 2 * Arena::padded(T * H * 4) +
            std::max({layer, head, vocab_embed_workspace(T, H, ranks)});
   }

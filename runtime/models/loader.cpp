@@ -125,22 +125,21 @@ class Loader {
   }
 
   void prepare_layers() {
-    weights_.first_vocab_row = share_.vocab.begin;
     weights_.layers.resize(config_.n_layers);
     for (int i = 0; i < config_.n_layers; ++i) {
       LayerWeights& layer = weights_.layers[i];
-      layer.attention.o = RowParallel::make(share_.head_units, mesh_.tp, mesh_.rank);
+      layer.attention.o.sum = SplitSum::make(share_.head_units, mesh_.tp, mesh_.rank);
       layer.attention.heads = share_.heads;
       layer.attention.head_dim = config_.head_dim;
       layer.attention.window = config_.window[i];
       layer.attention.pairing = config_.rope.pairing;
-      layer.mlp.down = RowParallel::make(share_.mlp_units, mesh_.tp, mesh_.rank);
+      layer.mlp.down.sum = SplitSum::make(share_.mlp_units, mesh_.tp, mesh_.rank);
       if (!config_.moe_layer[i]) continue;
       MoeWeights& moe = layer.moe.emplace();
       moe.placement = share_.placement;
       moe.split_experts = share_.split_experts;
-      moe.down_shape = share_.split_experts ? RowParallel::make(share_.expert_units, mesh_.tp, mesh_.rank)
-                                            : RowParallel::make(share_.expert_units, 1, 0);
+      moe.down_sum = share_.split_experts ? SplitSum::make(share_.expert_units, mesh_.tp, mesh_.rank)
+                                            : SplitSum::make(share_.expert_units, 1, 0);
       moe.router_params = config_.moe.router;
       moe.k = config_.moe.k;
       const size_t local = share_.placement.experts_of[share_.expert_rank(mesh_)].size();

@@ -10,7 +10,6 @@ namespace weft {
 struct DecoderWeights {
   PackedMatrix embed;          // own rows of the vocabulary
   PackedMatrix head;           // empty if tied to embed
-  int64_t first_vocab_row = 0;
   Vector final_norm;
   Vector rope_factors;         // divisors of the RoPE frequencies, or empty
   std::vector<LayerWeights> layers;

@@ -1,0 +1,80 @@
+#include "launcher/flags.h"
+
+#include <nlohmann/json.hpp>
+
+#include "kernels/core/check.h"
+
+namespace weft {
+namespace {
+
+// CLI11 reads INI and TOML; Weft's settings are JSON, one flat object.
+class JsonConfig : public CLI::Config {
+ public:
+  std::string to_config(const CLI::App*, bool, bool, std::string) const override { return "{}"; }
+
+  std::vector<CLI::ConfigItem> from_config(std::istream& input) const override {
+    const auto json = nlohmann::json::parse(input, nullptr, false);
+    if (json.is_discarded() || !json.is_object()) bad_input("--config: the file must be a JSON object of flag names and values");
+    std::vector<CLI::ConfigItem> items;
+    for (const auto& [key, value] : json.items()) {
+      if (value.is_structured() || value.is_null()) bad_input("--config: ", key, " must be a string, a number, true or false");
+      items.emplace_back();
+      items.back().name = key;
+      items.back().inputs = {value.is_string() ? value.get<std::string>() : value.dump()};
+    }
+    return items;
+  }
+};
+
+const CLI::Range positive(1, 1 << 30);
+
+}  // namespace
+
+void add_mesh_flags(CLI::App& command, MeshRequest& mesh) {
+  command.add_option("--tp", mesh.tp, "tensor-parallel ranks (default: all ranks)")->check(positive)->group("Mesh");
+  command.add_option("--ep", mesh.ep, "expert-parallel ranks: 1 splits every expert, else min(ranks, experts) (default)")
+      ->check(positive)->group("Mesh");
+  command.add_option("--pp", mesh.pp, "pipeline-parallel ranks (only 1)")->check(positive)->group("Mesh");
+  command.add_option("--dp", mesh.dp, "data-parallel groups (only 1)")->check(positive)->group("Mesh");
+}
+
+void add_engine_flags(CLI::App& command, EngineConfig& c) {
+  add_mesh_flags(command, c.mesh);
+  const char* group = "Engine";
+  command.add_option("--dtype", c.dtype, "arithmetic of activations; auto: q8 for quantised weights, else the checkpoint's own")
+      ->check(CLI::IsMember({"auto", "f32", "bf16", "f16", "q8"}))->capture_default_str()->group(group);
+  command.add_option("--kv-dtype", c.kv_dtype, "type of the KV cache; auto: f32, bf16 or f16 as --dtype asks for")
+      ->check(CLI::IsMember({"auto", "f32", "bf16", "f16"}))->capture_default_str()->group(group);
+  command.add_option("--device", c.device, "where to run; this build has cpu")
+      ->check(CLI::IsMember({"auto", "cpu", "cuda"}))->capture_default_str()->group(group);
+  command.add_option("--threads", c.threads, "threads a rank (default: this rank's share of the CPUs)")->check(positive)->group(group);
+  command.add_option("--max-model-len", c.max_model_len, "longest prompt and answer together, in tokens (default: the model's, at most 8192)")
+      ->check(positive)->group(group);
+  command.add_option("--max-seqs", c.max_seqs, "sequences in a batch")->check(CLI::Range(1, 65536))->capture_default_str()->group(group);
+  command.add_option("--max-batch-tokens", c.max_batch_tokens, "rows of one step; longer prompts are prefilled in chunks")
+      ->check(CLI::Range(1, 1 << 20))->capture_default_str()->group(group);
+  command.add_option("--kv-memory", c.kv_memory, "bytes of KV cache a rank, with K, M or G (default: what the two limits need, at most a quarter of RAM)")
+      ->transform(CLI::AsSizeValue(false))->group(group);
+  command.add_option("--block-size", c.block_size, "positions a KV block, a multiple of 16")->check(CLI::Range(16, 4096))->capture_default_str()->group(group);
+  command.set_config("--config", "", "JSON file of flag names (without dashes) and values; flags given here win")->group(group);
+  command.config_formatter(std::make_shared<JsonConfig>());
+  command.allow_config_extras(false);
+}
+
+void add_sampling_flags(CLI::App& command, SamplingParams& s, std::vector<std::string>& stop) {
+  const char* group = "Sampling";
+  command.add_option("--temperature", s.temperature, "0 is greedy")->check(CLI::Range(0.0, 1e6))->capture_default_str()->group(group);
+  command.add_option("--top-k", s.top_k, "keep the k likeliest tokens; 0 is off")->check(CLI::Range(0, 1 << 30))->capture_default_str()->group(group);
+  command.add_option("--top-p", s.top_p, "keep the likeliest tokens that make up this mass")->check(CLI::Range(1e-9, 1.0))->capture_default_str()->group(group);
+  command.add_option("--min-p", s.min_p, "drop tokens below this share of the likeliest one's probability")->check(CLI::Range(0.0, 1.0))->capture_default_str()->group(group);
+  command.add_option("--repetition-penalty", s.repetition_penalty, "above 1 discourages tokens seen before")->check(CLI::Range(1e-6, 1e6))->capture_default_str()->group(group);
+  command.add_option("--seed", s.seed, "draws depend on the seed and the position only")->capture_default_str()->group(group);
+  command.add_option("--stop", stop, "end before this text; may be given several times")->group(group);
+}
+
+void add_log_level(CLI::App& command, std::string& level) {
+  command.add_option("--log-level", level, "what stderr shows")
+      ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error", "off"}))->capture_default_str();
+}
+
+}  // namespace weft

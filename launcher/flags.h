@@ -1,0 +1,20 @@
+#pragma once
+// Flags several commands share, each defined once. For the launcher's own .cpp files: it includes CLI11.
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+#include "kernels/sample/sample.h"
+#include "parallel/mesh.h"
+#include "runtime/engine/config.h"
+
+namespace weft {
+
+void add_mesh_flags(CLI::App& command, MeshRequest& mesh);
+// Mesh flags, --dtype ... --block-size, and --config FILE: a JSON object of flag names and values; flags given on the
+// command line win, unknown names are refused.
+void add_engine_flags(CLI::App& command, EngineConfig& config);
+void add_sampling_flags(CLI::App& command, SamplingParams& sampling, std::vector<std::string>& stop);
+void add_log_level(CLI::App& command, std::string& level);
+
+}  // namespace weft
