@@ -15,7 +15,8 @@ void dequantize(DType dtype, const void* src, float* out, int64_t n);
 void quantize(DType dtype, const float* src, void* out, int64_t n);
 
 // Activations of --dtype q8. A block is up to 32 values: d = max|x| / 127 (f32), q = round_half_even(x / d) computed as
-// x * (1 / d); an all-zero block has d = 0, q = 0. A value that is not finite makes the block's d NaN.
+// x * (1 / d). A block so small that 1 / d is not finite (all zero, or below 4e-37) has d = 0, q = 0. A value that is not
+// finite makes the block's d NaN.
 // Returns d. q[0..n) in [-127, 127].
 float quantize_activation(const float* x, int n, int8_t* q);
 

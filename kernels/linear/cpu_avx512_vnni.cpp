@@ -1,0 +1,35 @@
+// AVX-512 with VNNI, integer dot products of four bytes.
+#if defined(__x86_64__)
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // GCC 12 warns of its own AVX-512 header
+#include <immintrin.h>
+
+#include <cstring>
+
+#include "kernels/linear/cpu_kernels.h"
+#include "kernels/linear/cpu_target.h"
+#include "kernels/linear/packed_format.h"
+#include "kernels/linear/packed_matrix.h"
+
+WEFT_BEGIN_TARGET(
+    "avx512vnni,avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c,bmi,bmi2,prefer-vector-width=512")
+namespace weft::cpu {
+namespace {
+
+#include "kernels/linear/cpu_avx512-inl.h"
+
+constexpr int kFmaRows = 12, kDotRows = 6;
+constexpr bool kBiased = true;
+inline I dot(I acc, I w, I x) {
+  return _mm512_dpbusd_epi32(acc, w, x);
+}
+
+#include "kernels/linear/cpu_kernels-inl.h"
+
+}  // namespace
+
+extern const Kernels kAvx512VnniKernels;
+const Kernels kAvx512VnniKernels = make_kernels(Isa::avx512_vnni);
+
+}  // namespace weft::cpu
+WEFT_END_TARGET
+#endif

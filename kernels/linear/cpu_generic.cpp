@@ -1,0 +1,92 @@
+// Plain C++: any CPU. Slow where the compiler finds no vector form, and where std::fma is a library call.
+#include <cmath>
+#include <cstring>
+
+#include "kernels/linear/cpu_kernels.h"
+#include "kernels/linear/packed_format.h"
+#include "kernels/linear/packed_matrix.h"
+
+namespace weft::cpu {
+namespace {
+
+constexpr int kLanes = 4, kFmaRows = 4, kDotRows = 4;
+constexpr bool kBiased = false;
+struct F {
+  float v[kLanes];
+};
+struct I {
+  int32_t v[kLanes];
+};
+
+template <class V, class Op>
+inline V each(Op op) {
+  V out;
+  for (int i = 0; i < kLanes; ++i) out.v[i] = op(i);
+  return out;
+}
+inline F load(const float* p) {
+  return each<F>([&](int i) { return p[i]; });
+}
+inline F load(const F16* p) {
+  return each<F>([&](int i) { return f16_to_f32(p[i].bits); });
+}
+inline F load(const BF16* p) {
+  return each<F>([&](int i) { return bf16_to_f32(p[i].bits); });
+}
+inline void store(float* p, F a) {
+  std::memcpy(p, a.v, sizeof a);
+}
+inline F set(float x) {
+  return each<F>([&](int) { return x; });
+}
+inline F fma(F a, F b, F c) {
+  return each<F>([&](int i) { return std::fma(a.v[i], b.v[i], c.v[i]); });
+}
+inline F mul(F a, F b) {
+  return each<F>([&](int i) { return a.v[i] * b.v[i]; });
+}
+inline F add(F a, F b) {
+  return each<F>([&](int i) { return a.v[i] + b.v[i]; });
+}
+inline I load_codes(const void* p) {
+  I out;
+  std::memcpy(out.v, p, sizeof out);
+  return out;
+}
+inline I set_codes(int32_t x) {
+  return each<I>([&](int) { return x; });
+}
+inline I zero_codes() {
+  return set_codes(0);
+}
+inline I dot(I acc, I w, I x) {
+  return each<I>([&](int i) {
+    return acc.v[i] + static_cast<int16_t>(w.v[i]) * static_cast<int16_t>(x.v[i]) +
+           (w.v[i] >> 16) * (x.v[i] >> 16);
+  });
+}
+inline I mul_int(I a, I b) {
+  return each<I>([&](int i) { return a.v[i] * b.v[i]; });
+}
+inline I add_int(I a, I b) {
+  return each<I>([&](int i) { return a.v[i] + b.v[i]; });
+}
+inline F to_float(I a) {
+  return each<F>([&](int i) { return static_cast<float>(a.v[i]); });
+}
+inline void add_fifth_bits(const uint8_t* bits, uint8_t* codes) {
+  for (int t = 0; t < 1024; ++t)
+    codes[t] = static_cast<uint8_t>(codes[t] + ((bits[t / 8] >> (t % 8)) & 1) * 16);
+}
+inline void round_f16(const float* x, int64_t n, float* out) {
+  for (int64_t i = 0; i < n; ++i) out[i] = f16_to_f32(f32_to_f16(x[i]));
+}
+
+#include "kernels/linear/cpu_kernels-inl.h"
+
+}  // namespace
+
+extern const Kernels kGenericKernels;
+const Kernels kGenericKernels = make_kernels(Isa::generic);
+
+}  // namespace weft::cpu

@@ -1,0 +1,245 @@
+#include "kernels/linear/packed_matrix.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "kernels/core/check.h"
+#include "kernels/linear/packed_format.h"
+#include "kernels/quant/blocks.h"
+#include "kernels/quant/codes.h"
+#include "kernels/quant/quant.h"
+
+namespace weft {
+namespace {
+
+constexpr int kLanes = PackedMatrix::kPanel;
+constexpr uint32_t kLowNibbles = 0x0f0f0f0f, kLowPairs = 0x03030303, kBit0 = 0x01010101;
+
+// 32 codes of a row as eight 32-bit words.
+using Words = uint32_t[8];
+
+// Four bits, one from each byte, gathered to bits 0..3; and back.
+uint32_t gather_bits(uint32_t bytes) {
+  return ((bytes & kBit0) * 0x01020408u) >> 24;
+}
+uint32_t spread_bits(uint32_t bits) {
+  return (bits * 0x00204081u) & kBit0;
+}
+
+void put_word(std::byte* plane, int j, int lane, uint32_t word) {
+  std::memcpy(plane + (j * kLanes + lane) * 4, &word, 4);
+}
+uint32_t get_word(const std::byte* plane, int j, int lane) {
+  uint32_t word;
+  std::memcpy(&word, plane + (j * kLanes + lane) * 4, 4);
+  return word;
+}
+
+// `plane` is the code plane of a sub-block, followed by its high plane.
+void put_codes(const PackedFormat& f, std::byte* plane, int lane, const Words& c) {
+  if (f.code_bytes == 1024) {
+    for (int j = 0; j < 8; ++j) put_word(plane, j, lane, c[j]);
+    return;
+  }
+  for (int j = 0; j < 4; ++j) put_word(plane, j, lane, (c[j] & kLowNibbles) | (c[j + 4] & kLowNibbles) << 4);
+  std::byte* high = plane + f.code_bytes;
+  if (f.high_bytes == 128) {
+    for (int j = 0; j < 8; ++j) {
+      const int nibble = j * kLanes + lane;
+      std::byte& out = high[nibble / 2];
+      const std::byte keep = nibble % 2 ? std::byte{0x0f} : std::byte{0xf0};
+      out = (out & keep) | static_cast<std::byte>(gather_bits(c[j] >> 4) << (nibble % 2 * 4));
+    }
+  } else if (f.high_bytes == 256) {
+    for (int j = 0; j < 2; ++j) {
+      uint32_t word = 0;
+      for (int p = 0; p < 4; ++p) word |= ((c[j + 2 * p] >> 4) & kLowPairs) << (2 * p);
+      put_word(high, j, lane, word);
+    }
+  }
+}
+
+void get_codes(const PackedFormat& f, const std::byte* plane, int lane, Words& c) {
+  if (f.code_bytes == 1024) {
+    for (int j = 0; j < 8; ++j) c[j] = get_word(plane, j, lane);
+    return;
+  }
+  const std::byte* high = plane + f.code_bytes;
+  for (int j = 0; j < 8; ++j) {
+    c[j] = (get_word(plane, j % 4, lane) >> (j / 4 * 4)) & kLowNibbles;
+    if (f.high_bytes == 128) {
+      const int nibble = j * kLanes + lane;
+      c[j] |= spread_bits((static_cast<uint32_t>(high[nibble / 2]) >> (nibble % 2 * 4)) & 15) << 4;
+    } else if (f.high_bytes == 256) {
+      c[j] |= ((get_word(high, j % 2, lane) >> (j / 2 * 2)) & kLowPairs) << 4;
+    }
+  }
+}
+
+void put_f16(std::byte* header, int which, int lane, quant::f16 value) {
+  std::memcpy(header + (which * kLanes + lane) * 2, &value, 2);
+}
+float get_f16(const std::byte* header, int which, int lane) {
+  quant::f16 bits;
+  std::memcpy(&bits, header + (which * kLanes + lane) * 2, 2);
+  return f16_to_f32(bits);
+}
+
+// The scales of one stored block, and the one or two bytes a sub-block has.
+void put_scales(DType dtype, const std::byte* block, std::byte* header, int lane) {
+  const PackedFormat f = packed_format(dtype);
+  if (dtype == DType::q6_K) {
+    const auto& b = *reinterpret_cast<const quant::BlockQ6_K*>(block);
+    put_f16(header, 0, lane, b.d);
+    for (int i = 0; i < 16; ++i)
+      header[f.header_bytes + i / 2 * f.sub_bytes() + i % 2 * kLanes + lane] =
+          static_cast<std::byte>(b.scales[i]);
+    return;
+  }
+  quant::f16 values[2];  // all others begin with d and, where they have one, the minimum or dmin
+  std::memcpy(values, block, sizeof values);
+  for (int i = 0; i < f.header_bytes / 64; ++i) put_f16(header, i, lane, values[i]);
+  if (f.subs == 8) {
+    const auto& b = *reinterpret_cast<const quant::BlockQ4_K*>(block);
+    for (int sub = 0; sub < 8; ++sub) {
+      const quant::ScaleMin s = quant::read_scale_min(b.scales, sub);
+      std::byte* scales = header + f.header_bytes + sub * f.sub_bytes();
+      scales[lane] = std::byte{s.scale}, scales[kLanes + lane] = std::byte{s.min};
+    }
+  }
+}
+
+void pack_quantised(DType dtype, const std::byte* row, int64_t blocks, std::byte* panel, int lane) {
+  const PackedFormat f = packed_format(dtype);
+  const int stored_bytes = dtype_info(dtype).block_bytes;
+  for (int64_t b = 0; b < blocks; ++b, row += stored_bytes, panel += f.block_bytes()) {
+    put_scales(dtype, row, panel, lane);
+    for (int sub = 0; sub < f.subs; ++sub) {
+      alignas(4) uint8_t codes[32];
+      quant::read_codes(dtype, row, sub, codes);
+      Words words;
+      std::memcpy(words, codes, sizeof words);
+      put_codes(f, panel + f.header_bytes + sub * f.sub_bytes() + f.scale_bytes, lane, words);
+    }
+  }
+}
+
+// Lanes of one panel side by side, so that each cache line of the panel is written once.
+template <class T>
+void pack_plain(const std::byte* rows, int64_t row_bytes, int lanes, int64_t k, std::byte* panel) {
+  T* out = reinterpret_cast<T*>(panel);
+  constexpr int64_t kTile = 64;
+  for (int64_t k0 = 0; k0 < k; k0 += kTile)
+    for (int lane = 0; lane < lanes; ++lane) {
+      const T* row = reinterpret_cast<const T*>(rows + lane * row_bytes);
+      for (int64_t i = k0; i < std::min(k, k0 + kTile); ++i)
+        std::memcpy(&out[i * kLanes + lane], &row[i], sizeof(T));
+    }
+}
+
+// Values of columns [32 sub, 32 sub + 32) of a packed block, as quant::dequantize gives them.
+void unpack_sub_block(DType dtype, const std::byte* block, int sub, int lane, float out[32]) {
+  const PackedFormat f = packed_format(dtype);
+  const std::byte* scales = block + f.header_bytes + sub * f.sub_bytes();
+  Words words;
+  get_codes(f, scales + f.scale_bytes, lane, words);
+  uint8_t codes[32];
+  std::memcpy(codes, words, sizeof codes);
+  const float d = get_f16(block, 0, lane);
+  const int zero = quant::zero_point(dtype);
+  for (int i = 0; i < 32; ++i) {
+    const auto code = static_cast<float>(codes[i] - zero);
+    if (dtype == DType::q6_K) {
+      out[i] = d * static_cast<float>(static_cast<int8_t>(scales[i / 16 * kLanes + lane])) * code;
+    } else if (f.subs == 8) {
+      const float m = get_f16(block, 1, lane) * static_cast<float>(scales[kLanes + lane]);
+      out[i] = d * static_cast<float>(scales[lane]) * code - m;
+    } else {
+      out[i] = d * code;
+      if (f.header_bytes == 128) out[i] += get_f16(block, 1, lane);
+    }
+  }
+}
+
+}  // namespace
+
+PackedMatrix::PackedMatrix(int64_t k, int64_t k_offset, int64_t k_stored)
+    : k_(k), k_offset_(k_offset), k_stored_(k_stored) {
+  WEFT_CHECK(k >= 0 && k_offset >= 0 && k_offset + k <= k_stored, k, " + ", k_offset, " of ", k_stored,
+             " columns");
+}
+
+int64_t PackedMatrix::bytes() const {
+  int64_t total = bias_.bytes();
+  for (const Segment& s : segments_) total += s.panels.bytes();
+  return total;
+}
+
+void PackedMatrix::set_bias(std::vector<float> bias) {
+  WEFT_CHECK_EQ(static_cast<int64_t>(bias.size()), n_);
+  bias_ = Buffer(n_ * static_cast<int64_t>(sizeof(float)));
+  std::copy(bias.begin(), bias.end(), reinterpret_cast<float*>(bias_.data()));
+}
+
+int PackedMatrix::add_segment(DType dtype, int64_t n_rows) {
+  const DTypeInfo& info = dtype_info(dtype);
+  WEFT_CHECK(n_rows >= 0 && dtype != DType::i32, n_rows, " rows of ", info.name);
+  WEFT_CHECK(k_stored_ % info.block_elements == 0, k_stored_, " columns are not whole blocks of ", info.name);
+  Segment s{dtype, n_, n_rows, 0, {}};
+  s.panel_bytes = is_quantised(dtype) ? k_stored_ / info.block_elements * packed_format(dtype).block_bytes()
+                                      : k_stored_ * info.block_bytes * kPanel;
+  s.panels = Buffer(s.panel_count() * s.panel_bytes);
+  segments_.push_back(std::move(s));
+  n_ += n_rows;
+  return static_cast<int>(segments_.size()) - 1;
+}
+
+void PackedMatrix::fill(int segment, int64_t row, int64_t count, const void* rows, int64_t row_bytes) {
+  Segment& s = segments_.at(static_cast<size_t>(segment));
+  WEFT_CHECK(row >= 0 && row % kPanel == 0 && row + count <= s.n_rows, row, " + ", count, " of ", s.n_rows);
+  WEFT_CHECK(count % kPanel == 0 || row + count == s.n_rows, row, " + ", count, " of ", s.n_rows);
+  const auto* source = static_cast<const std::byte*>(rows);
+  for (int64_t r = 0; r < count; r += kPanel) {
+    std::byte* panel = s.panels.data() + (row + r) / kPanel * s.panel_bytes;
+    const std::byte* first = source + r * row_bytes;
+    const int lanes = static_cast<int>(std::min<int64_t>(kPanel, count - r));
+    if (s.dtype == DType::f32) {
+      pack_plain<uint32_t>(first, row_bytes, lanes, k_stored_, panel);
+    } else if (!is_quantised(s.dtype)) {
+      pack_plain<uint16_t>(first, row_bytes, lanes, k_stored_, panel);
+    } else {
+      for (int lane = 0; lane < lanes; ++lane)
+        pack_quantised(s.dtype, first + lane * row_bytes, k_stored_ / dtype_info(s.dtype).block_elements,
+                       panel, lane);
+    }
+  }
+}
+
+void PackedMatrix::append(DType dtype, int64_t n_rows, const void* rows, int64_t row_bytes) {
+  fill(add_segment(dtype, n_rows), 0, n_rows, rows, row_bytes);
+}
+
+void PackedMatrix::unpack_row(int64_t n, float* out) const {
+  WEFT_CHECK(n >= 0 && n < n_, n, " of ", n_);
+  const auto s = std::find_if(segments_.begin(), segments_.end(),
+                              [n](const Segment& x) { return n >= x.n_begin && n < x.n_begin + x.n_rows; });
+  const int64_t row = n - s->n_begin;
+  const int lane = static_cast<int>(row % kPanel);
+  const std::byte* panel = s->panels.data() + row / kPanel * s->panel_bytes;
+  if (!is_quantised(s->dtype)) {
+    const int bytes = dtype_info(s->dtype).block_bytes;
+    for (int64_t k = 0; k < k_; ++k)
+      quant::dequantize(s->dtype, panel + ((k_offset_ + k) * kPanel + lane) * bytes, out + k, 1);
+    return;
+  }
+  const PackedFormat f = packed_format(s->dtype);
+  for (int64_t group = k_offset_ / 32; group * 32 < k_offset_ + k_; ++group) {
+    float values[32];
+    unpack_sub_block(s->dtype, panel + group / f.subs * f.block_bytes(), static_cast<int>(group % f.subs),
+                     lane, values);
+    const int64_t first = group * 32 - k_offset_;
+    for (int64_t i = std::max<int64_t>(0, -first); i < 32 && first + i < k_; ++i) out[first + i] = values[i];
+  }
+}
+
+}  // namespace weft
