@@ -1,0 +1,63 @@
+#!/usr/bin/env python3
+"""`weft score` on every tiny golden model: right against transformers, and one file whatever the number of MPI ranks."""
+import json
+import os
+import tempfile
+import unittest
+
+import weft
+
+
+def is_moe(directory):
+    path = os.path.join(directory, "config.json")
+    return os.path.exists(path) and "num_experts_per_tok" in json.load(open(path))
+
+
+def score(name, output, ranks=0, *flags):
+    directory = os.path.join(weft.GOLDEN, name)
+    gguf = os.path.join(directory, "model.gguf")
+    return weft.run("score", "--model", gguf if os.path.exists(gguf) else directory, "--input", os.path.join(directory, "cases.json"),
+                    "--output", output, "--dtype", "f32", "--threads", 1, *flags, ranks=ranks)
+
+
+class Score(unittest.TestCase):
+    def score(self, name, ranks, *flags):
+        """The output file's bytes."""
+        with tempfile.TemporaryDirectory() as folder:
+            output = os.path.join(folder, "out.safetensors")
+            done = score(name, output, ranks, *flags)
+            self.assertEqual(done.code, 0, done.err)
+            self.assertEqual(done.out, "")
+            self.tensors = weft.read_safetensors(output)
+            with open(output, "rb") as f:
+                return f.read()
+
+    def test_answers_like_transformers(self):
+        for name in sorted(os.listdir(weft.GOLDEN)):
+            with self.subTest(name):
+                self.score(name, 0)
+                golden = weft.read_safetensors(os.path.join(weft.GOLDEN, name, "golden.safetensors"))
+                self.assertEqual(self.tensors.keys(), golden.keys())
+                tolerance = 1e-4 if is_moe(os.path.join(weft.GOLDEN, name)) else 1e-5
+                for key in golden:
+                    if key.startswith("logits."):
+                        self.assertLessEqual(weft.relative_l2(self.tensors[key], golden[key]), tolerance, key)
+                    else:
+                        self.assertEqual(self.tensors[key], golden[key], key)
+
+    def test_same_bits_over_mpi_ranks(self):
+        for name in sorted(os.listdir(weft.GOLDEN)):
+            with self.subTest(name):
+                alone = self.score(name, 0)
+                for ranks in (1, 2, 3, 4):
+                    self.assertEqual(self.score(name, ranks), alone, f"{ranks} ranks")
+
+    def test_same_bits_with_experts_split_by_tensor_parallelism(self):
+        for name in sorted(os.listdir(weft.GOLDEN)):
+            if is_moe(os.path.join(weft.GOLDEN, name)):
+                with self.subTest(name):
+                    self.assertEqual(self.score(name, 3, "--ep", 1), self.score(name, 0))
+
+
+if __name__ == "__main__":
+    unittest.main()
