@@ -41,13 +41,15 @@ class Tokenizer {
   // refused; an id that has no token (a gap in the vocabulary) gives no text.
   std::string decode(std::span<const int32_t> ids, bool skip_special) const;
 
-  int32_t vocab_size() const;  // largest id + 1, added tokens included
+  int32_t vocab_size() const {
+    return static_cast<int32_t>(tokens_.size());
+  }  // largest id + 1, added tokens included
   std::optional<int32_t> bos_id() const;
   std::optional<int32_t> eos_id() const;
   std::optional<int32_t> token_to_id(std::string_view piece) const;
   std::string_view id_to_piece(
       int32_t id) const;  // as the vocabulary spells it ("Ġthe"); refuses ids out of range
-  bool is_special(int32_t id) const;
+  bool is_special(int32_t id) const { return token(id).special; }
 
   // Jinja source of the chat template; empty where the model has none.
   const std::string& chat_template() const;
@@ -58,11 +60,20 @@ class Tokenizer {
   int leading_spaces_to_strip() const;  // spaces that decode() removes at the very start of a text
 
  private:
-  void encode_segment(std::string_view text, bool starts_text, bool parse_special,
-                      std::vector<int32_t>& ids) const;
-  void check_id(int32_t id) const;
+  struct Token {
+    std::string_view piece;  // empty: a gap
+    size_t text_begin = 0, text_end = 0;
+    bool special = false;
+    bool byte = false;  // a byte token <0xXX>, its text is the byte
+  };
+  struct Stages;  // the parts in the form encode() uses
+  void index_tokens();
+  const Token& token(int32_t id) const;
+  std::string_view text_of(const Token& token) const;
 
-  std::unique_ptr<const TokenizerParts> parts_;
+  std::unique_ptr<const Stages> stages_;
+  std::vector<Token> tokens_;  // by id
+  std::string texts_;
 };
 
 }  // namespace weft

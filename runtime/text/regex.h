@@ -1,0 +1,40 @@
+#pragma once
+// Regular expressions of tokenizer files, which are written for Oniguruma, run by PCRE2 (Unicode, JIT where
+// allowed).
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace weft {
+
+class Regex {
+ public:
+  // Refuses a pattern that does not compile, naming pattern, place and reason.
+  explicit Regex(std::string_view pattern);
+  // A pattern that matches this text literally.
+  static std::string quote(std::string_view text);
+
+  // Finds the matches in a text, left to right, without overlap. One for each thread; the regex must outlive
+  // it.
+  class Matcher {
+   public:
+    explicit Matcher(const Regex& regex);
+    // The text to search, which must outlive the search: valid UTF-8, not checked again.
+    void start(std::string_view text);
+    // The next match as [begin, end), both npos when there is none.
+    std::pair<size_t, size_t> next();
+
+   private:
+    const Regex* regex_;
+    std::string_view text_;
+    size_t position_ = 0;
+    std::shared_ptr<void> match_data_, context_;
+  };
+
+ private:
+  std::string pattern_;
+  std::shared_ptr<void> code_;  // pcre2_code, immutable
+};
+
+}  // namespace weft

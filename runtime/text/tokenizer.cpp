@@ -1,0 +1,203 @@
+#include "runtime/text/tokenizer.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "kernels/core/check.h"
+#include "runtime/text/byte_alphabet.h"
+#include "runtime/text/tokenizer_parts.h"
+#include "runtime/text/utf8.h"
+
+namespace weft {
+namespace {
+
+// Stages count in 32 bits, and a byte of text can become three (" " to "▁").
+constexpr size_t kMaxTextBytes = size_t{512} << 20;
+
+// The tokens to look for in the raw text, or in the normalized one (whose contents are normalized like the
+// text).
+AddedTokenFinder finder_for(const TokenizerParts& parts, bool normalized) {
+  std::vector<AddedToken> tokens;
+  for (AddedToken token : parts.added_tokens) {
+    if (token.normalized != normalized) continue;
+    if (normalized) token.content = normalize(parts.normalizer, token.content);
+    tokens.push_back(std::move(token));
+  }
+  return AddedTokenFinder(std::move(tokens));
+}
+
+std::optional<char> byte_token(std::string_view piece) {
+  if (piece.size() != 6 || !piece.starts_with("<0x") || piece.back() != '>') return std::nullopt;
+  unsigned value = 0;
+  const char* end = piece.data() + 5;
+  if (std::from_chars(piece.data() + 3, end, value, 16).ptr != end) return std::nullopt;
+  return static_cast<char>(value);
+}
+
+std::string replace_all(std::string text, std::string_view from, std::string_view to) {
+  for (size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size()) {
+    text.replace(at, from.size(), to);
+  }
+  return text;
+}
+
+}  // namespace
+
+struct Tokenizer::Stages {
+  explicit Stages(TokenizerParts p)
+      : parts(std::move(p)),
+        raw_finder(finder_for(parts, false)),
+        normalized_finder(finder_for(parts, true)) {}
+
+  void encode(std::string_view text, bool starts_input, bool parse_special, std::vector<int32_t>& ids) const {
+    Bpe::Workspace workspace;
+    for (const auto& raw : raw_finder.split(text, parse_special)) {
+      if (raw.id != kNoToken) {
+        ids.push_back(raw.id);
+        continue;
+      }
+      const std::string normal = normalize(parts.normalizer, text.substr(raw.begin, raw.end - raw.begin));
+      for (const auto& segment : normalized_finder.split(normal, parse_special)) {
+        if (segment.id != kNoToken) {
+          ids.push_back(segment.id);
+          continue;
+        }
+        const auto part = std::string_view(normal).substr(segment.begin, segment.end - segment.begin);
+        const Words words = parts.pre_tokenizer.split(part, raw.begin == 0 && segment.begin == 0);
+        for (const Words::Range& range : words.ranges) parts.bpe.encode(words.at(range), ids, workspace);
+      }
+    }
+  }
+
+  TokenizerParts parts;
+  AddedTokenFinder raw_finder, normalized_finder;
+};
+
+std::unique_ptr<Tokenizer> Tokenizer::from_hf_directory(const std::filesystem::path& directory) {
+  return std::make_unique<Tokenizer>(read_hf_tokenizer(directory));
+}
+
+std::unique_ptr<Tokenizer> Tokenizer::from_gguf(const GgufTokenizerData& data) {
+  return std::make_unique<Tokenizer>(read_gguf_tokenizer(data));
+}
+
+Tokenizer::Tokenizer(TokenizerParts parts) : stages_(std::make_unique<const Stages>(std::move(parts))) {
+  index_tokens();
+}
+
+Tokenizer::~Tokenizer() = default;
+
+// Works out once what each token's text is, so that decoding only copies.
+void Tokenizer::index_tokens() {
+  const TokenizerParts& parts = stages_->parts;
+  const Vocabulary& vocabulary = parts.bpe.vocabulary();
+  int32_t size = vocabulary.size();
+  for (const AddedToken& added : parts.added_tokens) size = std::max(size, added.id + 1);
+  tokens_.resize(size);
+  for (int32_t id = 0; id < vocabulary.size(); ++id) tokens_[id].piece = vocabulary.piece(id);
+  for (const AddedToken& added : parts.added_tokens) {
+    tokens_[added.id].piece = added.content;
+    tokens_[added.id].special = added.special;
+  }
+  for (Token& token : tokens_) {
+    token.text_begin = texts_.size();
+    if (parts.decoder.byte_alphabet) {
+      texts_ += from_byte_alphabet(token.piece);
+    } else if (const auto byte = byte_token(token.piece); parts.decoder.byte_fallback && byte) {
+      texts_.push_back(*byte);
+      token.byte = true;
+    } else {
+      std::string text(token.piece);
+      for (const auto& [from, to] : parts.decoder.replacements) text = replace_all(std::move(text), from, to);
+      texts_ += text;
+    }
+    token.text_end = texts_.size();
+  }
+}
+
+std::vector<int32_t> Tokenizer::encode(std::string_view text, bool add_special, bool parse_special) const {
+  if (text.size() > kMaxTextBytes) {
+    bad_input("the text has ", text.size(), " bytes; at most ", kMaxTextBytes, " can be tokenized at once");
+  }
+  if (const size_t bad = find_invalid_utf8(text); bad != std::string_view::npos) {
+    bad_input("the text is not valid UTF-8: byte ", bad, " is not part of a character");
+  }
+  const TokenizerParts& parts = stages_->parts;
+  std::vector<int32_t> ids;
+  if (add_special) ids = parts.prefix;
+  stages_->encode(text, true, parse_special, ids);
+  if (add_special) ids.insert(ids.end(), parts.suffix.begin(), parts.suffix.end());
+  return ids;
+}
+
+std::string Tokenizer::decode(std::span<const int32_t> ids, bool skip_special) const {
+  std::string bytes, text;
+  // A run of byte tokens that is not valid as a whole becomes one U+FFFD a byte, as in Hugging Face's
+  // ByteFallback.
+  std::string run;
+  const auto end_run = [&] {
+    if (find_invalid_utf8(run) == std::string::npos) {
+      bytes += run;
+    } else {
+      for (size_t i = 0; i < run.size(); ++i) bytes += kReplacementCharacter;
+    }
+    run.clear();
+  };
+  for (const int32_t id : ids) {
+    const Token& t = token(id);
+    if (skip_special && t.special) continue;
+    if (t.byte) {
+      run += text_of(t);
+    } else {
+      end_run();
+      bytes += text_of(t);
+    }
+  }
+  end_run();
+  const size_t limit = std::min<size_t>(leading_spaces_to_strip(), bytes.size());
+  size_t begin = 0;
+  while (begin < limit && bytes[begin] == ' ') ++begin;
+  append_utf8_lossy(text, std::string_view(bytes).substr(begin));
+  return text;
+}
+
+std::optional<int32_t> Tokenizer::bos_id() const {
+  return stages_->parts.bos;
+}
+std::optional<int32_t> Tokenizer::eos_id() const {
+  return stages_->parts.eos;
+}
+const std::string& Tokenizer::chat_template() const {
+  return stages_->parts.chat_template;
+}
+int Tokenizer::leading_spaces_to_strip() const {
+  return stages_->parts.decoder.strip_leading_spaces;
+}
+
+std::optional<int32_t> Tokenizer::token_to_id(std::string_view piece) const {
+  for (const AddedToken& added : stages_->parts.added_tokens) {
+    if (added.content == piece) return added.id;
+  }
+  const int32_t id = stages_->parts.bpe.vocabulary().find(piece);
+  return id == kNoToken ? std::nullopt : std::optional(id);
+}
+
+const Tokenizer::Token& Tokenizer::token(int32_t id) const {
+  if (id < 0 || id >= vocab_size()) {
+    bad_input("token id ", id, " is outside the vocabulary; ids lie between 0 and ", vocab_size() - 1);
+  }
+  return tokens_[id];
+}
+
+std::string_view Tokenizer::text_of(const Token& token) const {
+  return std::string_view(texts_).substr(token.text_begin, token.text_end - token.text_begin);
+}
+
+std::string_view Tokenizer::id_to_piece(int32_t id) const {
+  return token(id).piece;
+}
+std::string_view Tokenizer::token_bytes(int32_t id) const {
+  return text_of(token(id));
+}
+
+}  // namespace weft
