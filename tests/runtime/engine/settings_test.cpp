@@ -1,0 +1,127 @@
+#include "runtime/engine/settings.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "kernels/core/check.h"
+#include "kernels/core/thread_pool.h"
+
+namespace weft {
+namespace {
+
+class FakeCheckpoint final : public Checkpoint {
+ public:
+  explicit FakeCheckpoint(std::initializer_list<TensorInfo> tensors) {
+    for (const TensorInfo& tensor : tensors) tensors_[std::to_string(tensors_.size())] = tensor;
+  }
+  const std::byte* rows(const std::string&, int64_t, int64_t) override { return nullptr; }
+  void release(const std::string&) override {}
+  bool is_gguf() const override { return false; }
+  std::string config_json() const override { return "{}"; }
+  std::string generation_config_json() const override { return "{}"; }
+};
+
+ModelConfig model() {
+  ModelConfig config;
+  config.n_heads = 9;
+  config.n_kv_heads = 3;
+  config.max_position_embeddings = 20000;
+  return config;
+}
+
+TEST(DefaultArithmetic, FollowsTheWeights) {
+  EXPECT_EQ(default_arithmetic(FakeCheckpoint({{DType::f32, {64, 64}}})), Arithmetic::f32);
+  EXPECT_EQ(default_arithmetic(FakeCheckpoint({{DType::f32, {64}}, {DType::bf16, {64, 64}}})), Arithmetic::bf16);
+  EXPECT_EQ(default_arithmetic(FakeCheckpoint({{DType::f32, {64}}, {DType::f16, {64, 64}}})), Arithmetic::f16);
+  EXPECT_EQ(default_arithmetic(FakeCheckpoint({{DType::f32, {64, 64}}, {DType::q4_K, {1, 256}}})), Arithmetic::q8);
+}
+
+TEST(Resolve, FillsInTheDefaults) {
+  const FakeCheckpoint checkpoint({{DType::q8_0, {64, 64}}});
+  const Settings s = resolve({}, model(), checkpoint, 2, 1);
+  EXPECT_EQ(s.arithmetic, Arithmetic::q8);
+  EXPECT_EQ(s.kv_dtype, DType::f16);
+  EXPECT_EQ(s.max_model_len, 8192);
+  EXPECT_EQ(s.mesh.tp, 2);
+  EXPECT_EQ(s.mesh.rank, 1);
+  EXPECT_EQ(s.limits.max_tokens, 512);
+  EXPECT_EQ(s.limits.max_rows, 64);
+}
+
+TEST(Resolve, TakesWhatIsAsked) {
+  EngineConfig config;
+  config.dtype = "f32";
+  config.kv_dtype = "bf16";
+  config.max_model_len = 30000;
+  config.max_batch_tokens = 7;
+  const Settings s = resolve(config, model(), FakeCheckpoint({{DType::q8_0, {64, 64}}}), 1, 0);
+  EXPECT_EQ(s.arithmetic, Arithmetic::f32);
+  EXPECT_EQ(s.kv_dtype, DType::bf16);
+  EXPECT_EQ(s.max_model_len, 30000);
+  EXPECT_EQ(s.limits.max_rows, 7);
+}
+
+TEST(Resolve, RefusesUnknownNames) {
+  const FakeCheckpoint checkpoint({});
+  EngineConfig dtype, kv;
+  dtype.dtype = "int3";
+  kv.kv_dtype = "q8_0";
+  EXPECT_THAT([&] { resolve(dtype, model(), checkpoint, 1, 0); }, ::testing::ThrowsMessage<InputError>(::testing::HasSubstr("int3")));
+  EXPECT_THAT([&] { resolve(kv, model(), checkpoint, 1, 0); }, ::testing::ThrowsMessage<InputError>(::testing::HasSubstr("q8_0")));
+}
+
+TEST(CheckConfig, RefusesAbsurdFlags) {
+  const auto refused = [](auto change) {
+    EngineConfig config;
+    check_config(config);
+    change(config);
+    EXPECT_THROW(check_config(config), InputError);
+  };
+  refused([](EngineConfig& c) { c.threads = -1; });
+  refused([](EngineConfig& c) { c.max_model_len = -1; });
+  refused([](EngineConfig& c) { c.max_seqs = 0; });
+  refused([](EngineConfig& c) { c.max_batch_tokens = 0; });
+  refused([](EngineConfig& c) { c.kv_memory = -5; });
+  refused([](EngineConfig& c) { c.block_size = 24; });
+  refused([](EngineConfig& c) { c.block_size = 0; });
+  refused([](EngineConfig& c) { c.device = "cuda"; });
+  refused([](EngineConfig& c) { c.device = "tpu"; });
+}
+
+TEST(AffordableBlocks, AreThoseNeededOrThoseThatFit) {
+  Settings s;
+  s.max_model_len = 100;
+  s.max_seqs = 3;
+  s.block_size = 16;
+  const KvShape shape{.n_layers = 2, .kv_heads = 1, .head_dim = 8, .block_size = 16, .dtype = DType::f16};
+  ASSERT_EQ(shape.block_bytes(), 2 * 2 * 8 * 16 * 2);
+  EngineConfig config;
+  EXPECT_EQ(affordable_blocks(config, s, shape, 1), 21);
+  config.kv_memory = 5 * shape.block_bytes() + 1;
+  EXPECT_EQ(affordable_blocks(config, s, shape, 1), 5);
+  config.kv_memory = shape.block_bytes() - 1;
+  EXPECT_THROW(affordable_blocks(config, s, shape, 1), InputError);
+}
+
+TEST(FitModelLen, CutsTheDefaultAndRefusesAWish) {
+  Settings s;
+  s.max_model_len = 100;
+  s.block_size = 16;
+  s.kv_blocks = 5;
+  EngineConfig config;
+  config.max_model_len = 100;
+  EXPECT_THROW(fit_model_len(s, config), InputError);
+  config.max_model_len = 0;
+  fit_model_len(s, config);
+  EXPECT_EQ(s.max_model_len, 80);
+}
+
+TEST(ResolveThreads, DividesTheCpusAmongRanksThatShareThem) {
+  std::vector<RankComm> ranks = thread_ranks(2);
+  std::thread other([&] { EXPECT_EQ(resolve_threads(7, *ranks[1].host), 7); });
+  EXPECT_EQ(resolve_threads(0, *ranks[0].host), std::max(1, available_cpus() / 2));
+  other.join();
+}
+
+}  // namespace
+}  // namespace weft
