@@ -160,6 +160,12 @@ HWY_INLINE float max(F32x16 v) {
   return hn::GetLane(hn::MaxOfLanes(Part(), largest));
 }
 
+HWY_INLINE bool any_nan(F32x16 v) {
+  bool found = false;
+  for (int i = 0; i < kParts; ++i) found |= !hn::AllTrue(Part(), hn::Eq(v.part[i], v.part[i]));
+  return found;
+}
+
 // e^x within 1.1 ulp, results below the smallest normal included; e^-inf = 0, e^inf = inf, NaN stays NaN.
 // Method (Cody & Waite): x = n ln 2 + r, |r| <= ln 2 / 2; e^r = 1 + r + r^2 q(r) with q fitted on Chebyshev nodes
 // (relative error 8e-9); 2^n is applied in two factors so that neither overflows before the result does.

@@ -1,0 +1,66 @@
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/moe_permute/moe_permute_cpu.cpp"
+#include "kernels/core/simd_targets.h"
+
+#include <algorithm>
+
+#include "kernels/core/dispatch.h"
+#include "kernels/core/simd.h"
+#include "kernels/moe_permute/moe_permute.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace weft::HWY_NAMESPACE {
+
+// out[:] = sum over k slots of weights[s] * y[place[s], :]
+void weighted_sum(float* out, const float* y, const int32_t* place, const float* weights, int64_t k, int64_t hidden) {
+  for (int64_t d = 0; d < hidden; d += kLanes) {
+    F32x16 acc = zero();
+    for (int64_t s = 0; s < k; ++s) acc = fma(set(weights[s]), load_n(y + place[s] * hidden + d, hidden - d), acc);
+    store_n(acc, out + d, hidden - d);
+  }
+}
+
+}  // namespace weft::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace weft {
+
+HWY_EXPORT(weighted_sum);
+
+namespace cpu {
+
+void moe_sort(Tensor order, Tensor offsets, Tensor ids, Context&) {
+  const int64_t n = offsets.dim(0) - 1, pairs = ids.elements();
+  const int32_t* id = ids.as<int32_t>();
+  int32_t* begin = offsets.as<int32_t>();
+  const auto is_mine = [&](int32_t expert) { return expert >= 0 && expert < n; };
+
+  std::fill_n(begin, n + 1, 0);
+  for (int64_t p = 0; p < pairs; ++p)
+    if (is_mine(id[p])) ++begin[id[p] + 1];
+  for (int64_t e = 0; e < n; ++e) begin[e + 1] += begin[e];
+  for (int64_t p = 0; p < pairs; ++p)  // begin[e] moves to the end of e's pairs ...
+    if (is_mine(id[p])) order.as<int32_t>()[begin[id[p]]++] = static_cast<int32_t>(p);
+  std::copy_backward(begin, begin + n, begin + n + 1);  // ... which is where e + 1 begins
+  begin[0] = 0;
+}
+
+void moe_permute(Tensor out, Tensor x, Tensor order, int k, Context& context) {
+  context.pool.parallel_for(out.dim(0), rows_per_task(x.dim(1)), [&](int64_t begin, int64_t end, int) {
+    ref::moe_permute(out.slice(begin, end), x, order.slice(begin, end), k, context);
+  });
+}
+
+void moe_unpermute(Tensor out, Tensor y, Tensor place, Tensor weights, Context& context) {
+  const int64_t hidden = y.dim(1), k = place.dim(1);
+  context.pool.parallel_for(out.dim(0), rows_per_task(k * hidden), [&](int64_t begin, int64_t end, int) {
+    for (int64_t t = begin; t < end; ++t)
+      HWY_DYNAMIC_DISPATCH(weighted_sum)
+      (out.as<float>() + t * hidden, y.as<float>(), place.as<int32_t>() + t * k, weights.as<float>() + t * k, k, hidden);
+  });
+}
+
+}  // namespace cpu
+}  // namespace weft
+#endif
