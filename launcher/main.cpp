@@ -1,0 +1,182 @@
+// The weft command: flags in, one function a command. `weft COMMAND --help` is the reference.
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <cstdlib>
+#include <exception>
+
+#include "launcher/bench_ops.h"
+#include "launcher/commands.h"
+#include "launcher/flags.h"
+#include "launcher/inspect.h"
+#include "launcher/tokenize.h"
+#include "launcher/transform.h"
+#include "parallel/communicator.h"
+#include "version_info.h"
+#ifdef WEFT_HAVE_SERVE
+#include "launcher/serve_commands.h"
+#endif
+
+namespace weft {
+namespace {
+
+constexpr int kFailed = 1, kBadInput = 2;
+
+// Parsed flags of all commands; `run` is set by the chosen one.
+struct Program {
+  CLI::App app{"Weft: distributed inference of large language models. Any command that runs a model also runs under\n"
+               "mpirun, which shards the model over the ranks: mpirun -n 2 weft generate ...",
+               "weft"};
+  std::string log_level = "info";
+  GenerateOptions generate;
+  ScoreOptions score;
+  BenchModelOptions bench_model;
+  BenchOpsOptions bench_ops;
+  BenchCommOptions bench_comm;
+  InspectOptions inspect;
+  std::string tokenize_model, tokenize_input;
+  std::string from_model, convert_type, output;
+  UpcycleOptions upcycle;
+#ifdef WEFT_HAVE_SERVE
+  ServeOptions serve;
+  WorkerOptions worker;
+  ClientOptions client;
+#endif
+  std::function<int()> run;
+
+  Program();
+
+ private:
+  CLI::App* command(const char* name, const char* what, std::function<int()> run, CLI::App* parent = nullptr);
+  void model_flag(CLI::App& command, std::string& model);
+  void model_flags(CLI::App& command, CommonOptions& common);
+  void add_generate();
+  void add_bench();
+  void add_files();
+  void add_serving();
+};
+
+CLI::App* Program::command(const char* name, const char* what, std::function<int()> function, CLI::App* parent) {
+  CLI::App* sub = (parent ? parent : &app)->add_subcommand(name, what);
+  sub->parse_complete_callback([this, function] { run = function; });
+  add_log_level(*sub, log_level);
+  return sub;
+}
+
+void Program::model_flag(CLI::App& command, std::string& model) {
+  command.add_option("--model", model, "Hugging Face directory or GGUF file")->required();
+}
+
+void Program::model_flags(CLI::App& command, CommonOptions& common) {
+  model_flag(command, common.model);
+  add_engine_flags(command, common.engine);
+}
+
+void Program::add_generate() {
+  CLI::App* sub = command("generate", "Continue one prompt, streaming the text", [this] { return run_generate(generate); });
+  model_flags(*sub, generate.common);
+  auto* prompt = sub->add_option_group("prompt", "The prompt: one of")->require_option(1);
+  prompt->add_option("--prompt", generate.prompt, "text");
+  prompt->add_option("--prompt-file", generate.prompt_file, "file of text");
+  prompt->add_option("--token-ids", generate.token_ids, "1,2,3: needs no tokenizer");
+  sub->add_flag("--chat", generate.chat, "put the prompt into the model's chat template as a user message");
+  sub->add_option("--max-tokens", generate.max_tokens, "tokens to generate at most")->check(CLI::Range(1, 1 << 30))->capture_default_str();
+  sub->add_flag("--ignore-eos", generate.ignore_eos, "go on after the end-of-sequence token");
+  sub->add_flag("--json", generate.json, "print one JSON object instead of the text");
+  add_sampling_flags(*sub, generate.sampling, generate.stop);
+
+  sub = command("score", "Raw logits of given token ids, for checking against other implementations",
+                [this] { return run_score(score); });
+  model_flags(*sub, score.common);
+  sub->add_option("--input", score.input, "JSON: {\"cases\": [{\"input_ids\": [...]}, ...], \"greedy_tokens\": N}")->required();
+  sub->add_option("--output", score.output, "safetensors file to write")->required();
+}
+
+void Program::add_bench() {
+  CLI::App* bench = app.add_subcommand("bench", "Measure")->require_subcommand(1);
+  CLI::App* sub = command("model", "Prefill and decode speed of a model", [this] { return run_bench_model(bench_model); }, bench);
+  model_flags(*sub, bench_model.common);
+  const CLI::Range tokens(0, 1 << 24);
+  sub->add_option("--pp", bench_model.pp, "prompt tokens of the prefill measurement; 0 leaves it out")->check(tokens)->capture_default_str();
+  sub->add_option("--tg", bench_model.tg, "tokens of the decode measurement; 0 leaves it out")->check(tokens)->capture_default_str();
+  sub->add_option("--depth", bench_model.depth, "positions in the cache before decode is measured")->check(tokens)->capture_default_str();
+  sub->add_option("--batch", bench_model.batch, "sequences decoded together")->check(CLI::Range(1, 65536))->capture_default_str();
+  sub->add_option("--repetitions", bench_model.repetitions, "of which the median is taken")->check(CLI::Range(1, 1000))->capture_default_str();
+  sub->add_flag("--json", bench_model.json, "print one JSON object");
+
+  sub = command("ops", "Speed of every CPU op against the machine's measured limits", [this] { return run_bench_ops(bench_ops); }, bench);
+  sub->add_option("--filter", bench_ops.filter, "only cases whose name contains this");
+  sub->add_option("--threads", bench_ops.threads, "threads (default: all CPUs)")->check(CLI::Range(1, 4096));
+  sub->add_flag("--json", bench_ops.json, "one JSON object a line");
+
+  sub = command("comm", "Latency and bus bandwidth of the collectives; run it under mpirun", [this] { return run_bench_comm(bench_comm); }, bench);
+  sub->add_flag("--json", bench_comm.json, "one JSON object a line");
+}
+
+void Program::add_files() {
+  CLI::App* sub = command("tokenize", "Token ids of texts, and their decoded form", [this] { return run_tokenize(tokenize_model, tokenize_input); });
+  model_flag(*sub, tokenize_model);
+  sub->add_option("--input", tokenize_input, "JSON: {\"texts\": [...]}")->required();
+
+  sub = command("inspect", "A model's anatomy and memory needs, from its config alone", [this] { return run_inspect(inspect); });
+  sub->add_option("path", inspect.path, "Hugging Face directory, config.json or GGUF file")->required();
+  add_mesh_flags(*sub, inspect.mesh);
+  sub->add_option("--kv-dtype", inspect.kv_dtype, "type of the KV cache: f32, f16 or bf16 (auto: f16)")->capture_default_str();
+  sub->add_flag("--json", inspect.json, "print one JSON object");
+
+  sub = command("convert", "Write a model as GGUF, quantised if asked", [this] { return run_convert(from_model, convert_type, output); });
+  model_flag(*sub, from_model);
+  sub->add_option("--type", convert_type, "f32, f16, bf16, q8_0, q4_0, q4_1, q5_0, q5_1, q4_K, q5_K or q6_K")->required();
+  sub->add_option("--output", output, "GGUF file to write")->required();
+
+  sub = command("upcycle", "Turn a dense model into a Mixtral-form MoE whose experts are copies of its MLP",
+                [this] { return run_upcycle(from_model, upcycle, output); });
+  model_flag(*sub, from_model);
+  sub->add_option("--experts", upcycle.experts, "experts a layer")->required()->check(CLI::Range(1, 65536));
+  sub->add_option("--top-k", upcycle.top_k, "experts a token")->required()->check(CLI::Range(1, 65536));
+  sub->add_option("--seed", upcycle.seed, "of the random router")->capture_default_str();
+  sub->add_option("--output", output, "Hugging Face directory to write")->required();
+}
+
+Program::Program() {
+  app.require_subcommand(1);
+  app.set_version_flag("--version", WEFT_VERSION);
+  app.set_help_all_flag("--help-all", "Help of all commands");
+  add_generate();
+  add_serving();
+  add_files();
+  add_bench();
+}
+
+// Ranks other than 0 keep quiet about what rank 0 says too.
+bool speaks_for_job() {
+  for (const char* rank : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"})
+    if (const char* value = std::getenv(rank)) return std::string_view(value) == "0";
+  return true;
+}
+
+int main(int argc, char** argv) {
+  Program program;
+  try {
+    program.app.parse(argc, argv);
+    spdlog::set_default_logger(spdlog::stderr_logger_mt("weft"));
+    spdlog::set_pattern("weft: %v");
+    spdlog::set_level(speaks_for_job() ? spdlog::level::from_str(program.log_level) : spdlog::level::err);
+    return program.run();
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return speaks_for_job() ? program.app.exit(error) : 0;  // --help, --version
+    if (speaks_for_job()) std::fprintf(stderr, "weft: %s (see --help)\n", error.what());
+    return kBadInput;
+  } catch (const InputError& error) {
+    if (speaks_for_job()) std::fprintf(stderr, "weft: %s\n", error.what());
+    return kBadInput;
+  } catch (const std::exception& error) {
+    if (speaks_for_job()) std::fprintf(stderr, "weft: %s\n", error.what());
+    return kFailed;
+  }
+}
+
+}  // namespace
+}  // namespace weft
+
+int main(int argc, char** argv) { return weft::main(argc, argv); }
