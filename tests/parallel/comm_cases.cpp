@@ -73,6 +73,27 @@ void nothing_at_all(RankComm& ranks) {
   }
 }
 
+// An empty buffer may have the address of the full one.
+void empty_beside_full(RankComm& ranks) {
+  Communicator& comm = *ranks.tensors;
+  const int n = comm.size(), me = comm.rank();
+  Bytes full(n * 10, std::byte(me));
+  const std::vector<int64_t> none(n, 0);
+  for (int round = 0; round < 50; ++round) {
+    std::vector<int64_t> counts(n, 0);
+    counts[0] = 10;  // everybody to rank 0
+    if (me != 0) {
+      comm.all_to_all_v({full.data(), 0}, none, {full.data(), 10}, counts);
+    } else {
+      Bytes recv(n * 10);
+      comm.all_to_all_v(recv, std::vector<int64_t>(n, 10), {full.data(), 10}, counts);
+      for (int peer = 0; peer < n; ++peer) ASSERT_EQ(recv[peer * 10 + 9], std::byte(peer));
+    }
+    comm.all_to_all_v({full.data(), 0}, none, {full.data(), 0}, none);
+    check_all_gather(comm, round, counts);
+  }
+}
+
 // One rank has everything, the others nothing: in turn as giver and as taker.
 void one_sided(RankComm& ranks) {
   Communicator& comm = *ranks.tensors;
@@ -186,6 +207,7 @@ void host_values_are_gathered(RankComm& ranks) {
 std::vector<RankCase> comm_cases() {
   return {{"ragged_rounds", ragged_rounds},
           {"nothing_at_all", nothing_at_all},
+          {"empty_beside_full", empty_beside_full},
           {"one_sided", one_sided},
           {"megabytes", megabytes},
           {"broadcast_from_each", broadcast_from_each},
