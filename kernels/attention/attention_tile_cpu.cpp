@@ -11,6 +11,7 @@
 
 HWY_BEFORE_NAMESPACE();
 namespace weft::HWY_NAMESPACE {
+namespace {
 
 using cpu::kSplit;
 using cpu::kTileRows;
@@ -226,6 +227,7 @@ void finish(Tensor out, const Tile& tile, Partial running) {
   }
 }
 
+}  // namespace
 }  // namespace weft::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 

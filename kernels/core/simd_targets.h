@@ -5,5 +5,6 @@
 //   #define HWY_TARGET_INCLUDE "kernels/<op>/<op>_cpu.cpp"   // this file, compiled once for each instruction set
 //   #include "kernels/core/simd_targets.h"
 //   #include "kernels/core/simd.h"
+// and keeps its code in an anonymous namespace inside weft::HWY_NAMESPACE, which all kernel files share.
 #define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3_DL)
 #include "hwy/foreach_target.h"

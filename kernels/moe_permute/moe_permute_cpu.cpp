@@ -10,6 +10,7 @@
 
 HWY_BEFORE_NAMESPACE();
 namespace weft::HWY_NAMESPACE {
+namespace {
 
 // out[:] = sum over k slots of weights[s] * y[place[s], :]
 void weighted_sum(float* out, const float* y, const int32_t* place, const float* weights, int64_t k, int64_t hidden) {
@@ -20,6 +21,7 @@ void weighted_sum(float* out, const float* y, const int32_t* place, const float*
   }
 }
 
+}  // namespace
 }  // namespace weft::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 

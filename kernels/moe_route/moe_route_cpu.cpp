@@ -10,6 +10,7 @@
 
 HWY_BEFORE_NAMESPACE();
 namespace weft::HWY_NAMESPACE {
+namespace {
 
 // The k largest logits in order, by insertion: ids and weights get the experts and their logits.
 void choose(int32_t* ids, float* weights, const float* logits, int64_t n, int64_t k) {
@@ -51,6 +52,7 @@ bool route_row(int32_t* ids, float* weights, const float* logits, int64_t n, int
   return true;
 }
 
+}  // namespace
 }  // namespace weft::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 

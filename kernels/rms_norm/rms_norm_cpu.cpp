@@ -8,6 +8,7 @@
 
 HWY_BEFORE_NAMESPACE();
 namespace weft::HWY_NAMESPACE {
+namespace {
 
 void norm_row(float* out, const float* x, const float* weight, int64_t n, float eps) {
   F32x16 squares = zero();
@@ -25,6 +26,7 @@ void add_row(float* residual, const float* x, int64_t n) {
     store_n(load_n(residual + i, n - i) + load_n(x + i, n - i), residual + i, n - i);
 }
 
+}  // namespace
 }  // namespace weft::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 

@@ -8,6 +8,7 @@
 
 HWY_BEFORE_NAMESPACE();
 namespace weft::HWY_NAMESPACE {
+namespace {
 
 void rotate_half(float* head, const float* cos, const float* sin, int64_t pairs) {
   for (int64_t i = 0; i < pairs; i += kLanes) {
@@ -34,6 +35,7 @@ void rope_row(float* x, const float* cos, const float* sin, int64_t heads, int64
   for (int64_t h = 0; h < heads; ++h) rotate(x + h * head_dim, cos, sin, pairs);
 }
 
+}  // namespace
 }  // namespace weft::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 

@@ -9,6 +9,7 @@
 
 HWY_BEFORE_NAMESPACE();
 namespace weft::HWY_NAMESPACE {
+namespace {
 
 // The largest of n values, NaN if one is NaN.
 float largest_of(const float* x, int64_t n) {
@@ -43,6 +44,7 @@ void exp_in_place(float* x, int64_t n, float largest) {
   for (int64_t i = 0; i < n; i += kLanes) store_n(exp(load_n(x + i, n - i) - set(largest)), x + i, n - i);
 }
 
+}  // namespace
 }  // namespace weft::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 

@@ -8,6 +8,7 @@
 
 HWY_BEFORE_NAMESPACE();
 namespace weft::HWY_NAMESPACE {
+namespace {
 
 void silu_mul_row(float* out, const float* gate, const float* up, int64_t f) {
   for (int64_t i = 0; i < f; i += kLanes) {
@@ -17,6 +18,7 @@ void silu_mul_row(float* out, const float* gate, const float* up, int64_t f) {
   }
 }
 
+}  // namespace
 }  // namespace weft::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
