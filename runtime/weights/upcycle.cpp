@@ -1,0 +1,229 @@
+#include "runtime/weights/upcycle.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <random>
+
+#include "kernels/core/check.h"
+#include "kernels/quant/quant.h"
+#include "runtime/weights/checkpoint.h"
+#include "runtime/weights/gguf_config.h"
+#include "runtime/weights/json.h"
+#include "runtime/weights/llama_layout.h"
+#include "runtime/weights/safetensors.h"
+#include "runtime/weights/tensor_copy.h"
+#include "runtime/weights/tokenizer_files.h"
+
+namespace weft {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+constexpr const char* kRopeFreqs = "rope_freqs.weight";
+constexpr std::array<std::pair<const char*, const char*>, 3> kProjections = {
+    {{"gate_proj", "w1"}, {"down_proj", "w2"}, {"up_proj", "w3"}}};
+
+// The dense model by Hugging Face's names, whichever format it lies in.
+class DenseModel {
+ public:
+  explicit DenseModel(const std::string& path)
+      : source_(Checkpoint::open(path)), config_(parse_json_object(source_->config_json(), "config.json")) {
+    const json type = config_.value("model_type", json());
+    if (type != "llama" && type != "mistral")
+      bad_input("model_type ", quoted(type.is_string() ? type.get<std::string>() : type.dump()),
+                " cannot be upcycled: Mixtral's form holds dense llama and mistral models only");
+    shape_ = read_llama_family(source_->config_json());
+    for (const auto& [name, info] : source_->tensors()) {
+      if (is_quantised(info.dtype)) quantised_ = true;
+      if (name == kRopeFreqs || name.ends_with(".rotary_emb.inv_freq") ||
+          (shape_.tie_word_embeddings && name == "lm_head.weight"))
+        continue;
+      const auto translated = source_->is_gguf() ? llama_hugging_face_name(name) : name;
+      if (!translated || name.ends_with(".bias"))
+        bad_input(path, ": tensor ", quoted(name), " has no place in Mixtral's form");
+      stored_names_[*translated] = name;
+    }
+    if (source_->is_gguf()) carry_rope_freqs();
+  }
+
+  Checkpoint& checkpoint() { return *source_; }
+  const json& config() const { return config_; }
+  const LlamaFamilyShape& shape() const { return shape_; }
+  const std::map<std::string, std::string>& names() const { return stored_names_; }  // Hugging Face's -> stored
+
+  TensorInfo info(const std::string& name) const {
+    const auto stored = stored_names_.find(name);
+    if (stored == stored_names_.end()) bad_input(source_->path(), " has no tensor ", quoted(name));
+    TensorInfo result = source_->info(stored->second);
+    if (quantised_) result.dtype = DType::f32;
+    return result;
+  }
+
+  void copy(const std::string& name, const ByteSink& sink) {
+    const std::string& stored = stored_names_.at(name);
+    std::function<int64_t(int64_t)> rows;
+    if (source_->is_gguf() && is_rope_projection(stored))
+      rows = [head_dim = shape_.head_dim](int64_t row) { return half_to_interleaved(row, head_dim); };
+    copy_tensor(*source_, stored, info(name).dtype, rows, sink);
+  }
+
+ private:
+  // GGUF stores Llama 3's scaling as divisors, config.json as the numbers they come from.
+  void carry_rope_freqs() {
+    if (!source_->has(kRopeFreqs)) return;
+    std::vector<float> divisors;
+    copy_tensor(*source_, kRopeFreqs, DType::f32, {}, [&](const void* data, size_t bytes) {
+      divisors.resize(bytes / sizeof(float));
+      std::memcpy(divisors.data(), data, bytes);
+    });
+    const auto rope = recognise_llama3_rope(divisors, shape_.rope_theta);
+    if (!rope) bad_input(source_->path(), ": ", kRopeFreqs, " holds frequency factors that are not Llama 3's");
+    config_["rope_scaling"] = {{"rope_type", "llama3"},
+                               {"factor", rope->factor},
+                               {"low_freq_factor", rope->low_freq_factor},
+                               {"high_freq_factor", rope->high_freq_factor},
+                               {"original_max_position_embeddings", static_cast<int64_t>(rope->original_max_position_embeddings)}};
+  }
+
+  std::unique_ptr<Checkpoint> source_;
+  json config_;
+  LlamaFamilyShape shape_;
+  bool quantised_ = false;
+  std::map<std::string, std::string> stored_names_;
+};
+
+// One tensor of the output: a copy of a dense tensor, or (no source) a router.
+struct OutputTensor {
+  std::string name;
+  TensorInfo info;
+  std::string source;
+};
+
+std::vector<OutputTensor> plan(const DenseModel& model, int64_t experts) {
+  std::vector<OutputTensor> tensors;
+  int64_t mlp_tensors = 0;
+  for (const auto& [name, stored] : model.names()) {
+    if (name.find(".mlp.") == name.npos)
+      tensors.push_back({name, model.info(name), name});
+    else
+      ++mlp_tensors;
+  }
+  if (mlp_tensors != 3 * model.shape().n_layers)
+    bad_input("the model has ", mlp_tensors, " MLP matrices; ", model.shape().n_layers, " layers need three each");
+  const TensorInfo embedding = model.info("model.embed_tokens.weight");
+  for (int64_t layer = 0; layer < model.shape().n_layers; ++layer) {
+    const std::string prefix = cat("model.layers.", layer, "."), moe = prefix + "block_sparse_moe.";
+    tensors.push_back({moe + "gate.weight", {embedding.dtype, {experts, embedding.shape.back()}}, ""});
+    for (int64_t e = 0; e < experts; ++e)
+      for (const auto& [dense, w] : kProjections) {
+        const std::string source = cat(prefix, "mlp.", dense, ".weight");
+        tensors.push_back({cat(moe, "experts.", e, ".", w, ".weight"), model.info(source), source});
+      }
+  }
+  return tensors;
+}
+
+// Uniform with variance 1 / hidden, so that logits of a normalised row have variance about 1. The engine's own bits are
+// used: the standard's distributions differ between libraries.
+std::vector<std::byte> random_router(const TensorInfo& info, std::mt19937_64& random) {
+  const int64_t elements = info.shape[0] * info.shape[1];
+  const double width = std::sqrt(3.0 / static_cast<double>(info.shape[1]));
+  std::vector<float> values(static_cast<size_t>(elements));
+  for (float& value : values) value = static_cast<float>(width * (static_cast<double>(random() >> 11) * 0x1p-52 - 1));
+  std::vector<std::byte> packed(static_cast<size_t>(dtype_bytes(info.dtype, elements)));
+  quant::quantize(info.dtype, values.data(), packed.data(), elements);
+  return packed;
+}
+
+const char* torch_name(DType dtype) {
+  return dtype == DType::f16 ? "float16" : dtype == DType::bf16 ? "bfloat16" : "float32";
+}
+
+json mixtral_config(const DenseModel& model, const UpcycleOptions& options) {
+  constexpr std::array<const char*, 22> kCarried = {
+      "attention_dropout", "bos_token_id", "eos_token_id", "pad_token_id", "head_dim", "hidden_act", "hidden_size",
+      "initializer_range", "intermediate_size", "max_position_embeddings", "num_attention_heads", "num_hidden_layers",
+      "num_key_value_heads", "rms_norm_eps", "rope_parameters", "rope_scaling", "rope_theta", "sliding_window",
+      "tie_word_embeddings", "use_cache", "vocab_size", "transformers_version"};
+  json config = json::object();
+  for (const char* key : kCarried)
+    if (model.config().contains(key)) config[key] = model.config()[key];
+  if (model.config()["model_type"] == "mistral" && !config.contains("sliding_window"))
+    config["sliding_window"] = 4096;  // Mistral's default; Mixtral's is none
+  config["model_type"] = "mixtral";
+  config["architectures"] = {"MixtralForCausalLM"};
+  config["num_local_experts"] = options.experts;
+  config["num_experts_per_tok"] = options.top_k;
+  config["torch_dtype"] = torch_name(model.info("model.embed_tokens.weight").dtype);
+  return config;
+}
+
+void write_text(const fs::path& path, const std::string& text) {
+  OutputFile file(path.string());
+  file.write(text);
+  file.finish();
+}
+
+// generation_config.json and the tokenizer.
+void carry_companions(DenseModel& model, const fs::path& output, std::vector<std::string>& notices) {
+  const std::string& path = model.checkpoint().path();
+  if (model.checkpoint().is_gguf()) {
+    json generation = json::object();
+    for (const char* key : {"bos_token_id", "eos_token_id"})
+      if (model.config().contains(key)) generation[key] = model.config()[key];
+    write_text(output / "generation_config.json", generation.dump(2));
+    if (!write_tokenizer_files(GgufFile(path), output.string()))
+      notices.push_back(path + " holds no byte-level BPE tokenizer that Weft knows; the directory has none");
+    return;
+  }
+  for (const char* name : {"generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"})
+    if (fs::exists(fs::path(path) / name)) write_text(output / name, read_text_file((fs::path(path) / name).string()));
+}
+
+void make_empty_directory(const fs::path& directory) {
+  std::error_code error;
+  fs::create_directories(directory, error);
+  if (error) bad_input("cannot make the directory ", directory.string(), ": ", error.message());
+  if (!fs::is_empty(directory, error) || error) bad_input("output ", directory.string(), " is not an empty directory");
+}
+
+}  // namespace
+
+std::vector<std::string> upcycle(const std::string& model_path, const UpcycleOptions& options, const std::string& output_directory) {
+  constexpr int64_t kMaxExperts = 4096;
+  if (options.experts < 1 || options.experts > kMaxExperts) bad_input("experts is ", options.experts, "; 1 to ", kMaxExperts, " are possible");
+  if (options.top_k < 1 || options.top_k > options.experts)
+    bad_input("top-k is ", options.top_k, "; 1 to the number of experts (", options.experts, ") are possible");
+  DenseModel model(model_path);
+  const std::vector<OutputTensor> tensors = plan(model, options.experts);
+  const fs::path output(output_directory);
+  make_empty_directory(output);
+
+  std::vector<std::pair<std::string, TensorInfo>> header;
+  for (const OutputTensor& tensor : tensors) header.emplace_back(tensor.name, tensor.info);
+  SafetensorsWriter writer((output / "model.safetensors").string(), header);
+  std::mt19937_64 random(options.seed);
+  for (const OutputTensor& tensor : tensors) {
+    const auto sink = [&](const void* data, size_t bytes) { writer.write(tensor.name, data, bytes); };
+    if (tensor.source.empty()) {
+      const std::vector<std::byte> router = random_router(tensor.info, random);
+      sink(router.data(), router.size());
+    } else {
+      model.copy(tensor.source, sink);
+    }
+  }
+  writer.finish();
+  write_text(output / "config.json", mixtral_config(model, options).dump(2));
+  std::vector<std::string> notices;
+  carry_companions(model, output, notices);
+  return notices;
+}
+
+}  // namespace weft
