@@ -1,0 +1,165 @@
+#include <pthread.h>
+#include <signal.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <filesystem>
+#include <thread>
+
+#include "kernels/core/check.h"
+#include "launcher/open_tokenizer.h"
+#include "launcher/serve_commands.h"
+#include "launcher/supervisor.h"
+#include "parallel/communicator.h"
+#include "runtime/serve/coordinator.h"
+#include "runtime/serve/engine_loop.h"
+#include "runtime/serve/grpc_server.h"
+#include "runtime/serve/remote_link.h"
+#include "version_info.h"
+
+namespace weft {
+namespace {
+
+constexpr double last_words_s = 2;  // for clients to read the end of their streams
+
+// SIGINT and SIGTERM as a call of `first` on a thread of its own; a second one ends the process at once. Make it before any
+// other thread, so that all of them leave the signals to it.
+class StopSignals {
+ public:
+  StopSignals() {
+    sigemptyset(&set_);
+    sigaddset(&set_, SIGINT);
+    sigaddset(&set_, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &set_, nullptr);
+  }
+  ~StopSignals() {
+    if (!thread_.joinable()) return;
+    over_ = true;
+    pthread_kill(thread_.native_handle(), SIGTERM);
+    thread_.join();
+  }
+
+  void watch(std::function<void()> first) {
+    thread_ = std::thread([this, first = std::move(first)] {
+      int signal = 0;
+      sigwait(&set_, &signal);
+      if (over_) return;
+      first();
+      sigwait(&set_, &signal);
+      if (!over_) ::_exit(128 + signal);
+    });
+  }
+
+ private:
+  sigset_t set_;
+  std::atomic<bool> over_ = false;
+  std::thread thread_;
+};
+
+// A model without a tokenizer still serves token ids.
+std::unique_ptr<Tokenizer> tokenizer_if_any(const std::string& model) {
+  try {
+    return open_tokenizer(model);
+  } catch (const InputError& e) {
+    spdlog::warn("serving token ids only: {}", e.what());
+    return nullptr;
+  }
+}
+
+std::string model_name(const std::string& path) {
+  const std::filesystem::path absolute = std::filesystem::absolute(path).lexically_normal();
+  return absolute.has_filename() ? absolute.filename().string() : absolute.parent_path().filename().string();
+}
+
+std::string version() {
+  const std::string all = WEFT_VERSION;
+  return all.substr(0, all.find('\n'));
+}
+
+void announce(const ServeOptions& options, const EngineReady& engine, int port) {
+  const std::string host = options.listen.substr(0, options.listen.rfind(':'));
+  std::fprintf(stderr, "weft: serving %s on %s:%d (%s, %d threads a rank, %s)\n", model_name(options.common.model).c_str(), host.c_str(),
+               port, engine.mesh.c_str(), engine.threads, engine.dtype.c_str());
+}
+
+// Serves until a signal or the engine's end. Returns the exit code.
+int serve(EngineLink& link, const ServeOptions& options, StopSignals& signals) {
+  const TextFront text(tokenizer_if_any(options.common.model));
+  Coordinator coordinator(link, text.tokenizer(), {.max_requests = options.max_requests});
+  GrpcServer server(options.listen, coordinator, text, {model_name(options.common.model), version()});
+  std::string end;
+  std::thread events([&] {
+    bool announced = false;
+    end = coordinator.run([&](bool healthy) {
+      server.set_serving(healthy);
+      if (healthy && !std::exchange(announced, true)) announce(options, *coordinator.model(), server.port());
+    });
+  });
+  signals.watch([&] { coordinator.begin_drain(); });
+
+  coordinator.wait_for_drain();
+  server.stop_serving();
+  coordinator.finish_drain(std::chrono::duration<double>(options.drain_timeout_s));
+  server.stop(last_words_s);
+  events.join();
+  if (end.empty()) return 0;
+  if (!coordinator.model()) throw InputError(end);  // never served: a bad model, or no ranks
+  std::fprintf(stderr, "weft: %s\n", end.c_str());
+  return 1;
+}
+
+int serve_with_workers(const ServeOptions& options) {
+  if (!std::filesystem::exists(options.common.model)) bad_input("model ", options.common.model, " does not exist");
+  StopSignals signals;
+  const bool many_hosts = !options.hostfile.empty();
+  char host[256] = "127.0.0.1";
+  if (many_hosts && ::gethostname(host, sizeof host) != 0) bad_input("this machine has no host name for the workers to reach");
+  const std::vector<std::string> command = worker_command(options);
+  RemoteLink link(many_hosts ? "0.0.0.0" : "127.0.0.1", host,
+                  [&](const WorkerInvitation& invitation) { return start_worker_job(command, invitation); });
+  return serve(link, options, signals);
+}
+
+// One rank of a job that somebody else started. MPI wants its calls from this thread, so the server gets one of its own.
+int serve_in_job(const ServeOptions& options) {
+  StopSignals signals;
+  RankComm comm = mpi_rank();
+  if (comm.host->rank() != 0) {
+    Engine::create(options.common.model, options.common.engine, std::move(comm))->serve_steps();
+    return 0;
+  }
+  LocalLink link;
+  int code = 1;
+  std::exception_ptr refused;  // a port in use, a bad model
+  std::thread front([&] {
+    try {
+      code = serve(link, options, signals);
+    } catch (...) {
+      refused = std::current_exception();
+      link.close();
+    }
+  });
+  try {
+    const std::unique_ptr<Engine> engine = Engine::create(options.common.model, options.common.engine, std::move(comm));
+    link.run(*engine);
+    engine->stop_ranks();
+  } catch (const std::exception& e) {
+    link.fail(e.what());
+  }
+  front.join();
+  if (refused) std::rethrow_exception(refused);
+  return code;
+}
+
+}  // namespace
+
+int run_serve(const ServeOptions& options) {
+  ::setenv("GRPC_VERBOSITY", "NONE", 0);  // gRPC writes to stderr by itself; what matters comes back as a status
+  if (!under_mpi_launcher()) return serve_with_workers(options);
+  if (options.ranks > 1) bad_input("--ranks is for starting ranks; under mpirun their number is mpirun's -n");
+  return serve_in_job(options);
+}
+
+}  // namespace weft

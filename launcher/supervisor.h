@@ -1,0 +1,19 @@
+#pragma once
+// Starts the ranks of a server as a job of their own: mpirun, or for one rank the worker itself.
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "launcher/serve_commands.h"
+#include "runtime/serve/remote_link.h"
+
+namespace weft {
+
+// The command line of the job, worker flags included.
+std::vector<std::string> worker_command(const ServeOptions& options);
+
+// Starts it in a process group of its own, without stdin and with stdout going to stderr, so that a terminal's Ctrl-C
+// reaches only the server. Throws InputError if it cannot be started.
+std::unique_ptr<WorkerJob> start_worker_job(const std::vector<std::string>& command, const WorkerInvitation& invitation);
+
+}  // namespace weft

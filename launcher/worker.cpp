@@ -1,0 +1,123 @@
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+
+#include <atomic>
+#include <charconv>
+#include <cstdlib>
+#include <cstring>
+#include <thread>
+
+#include "kernels/core/check.h"
+#include "launcher/serve_commands.h"
+#include "parallel/communicator.h"
+#include "runtime/serve/conversions.h"
+#include "runtime/serve/engine_loop.h"
+#include "runtime/serve/frame_socket.h"
+
+namespace weft {
+namespace {
+
+using v1::worker::FromWorker;
+using v1::worker::ToWorker;
+
+std::unique_ptr<FrameSocket> connect_to_coordinator() {
+  const char* address = std::getenv("WEFT_COORDINATOR");
+  const char* token = std::getenv("WEFT_TOKEN");
+  const char* colon = address ? std::strrchr(address, ':') : nullptr;
+  if (!token || !colon) bad_input("weft worker is started by weft serve, which sets WEFT_COORDINATOR and WEFT_TOKEN");
+  uint16_t port = 0;
+  if (std::from_chars(colon + 1, address + std::strlen(address), port).ec != std::errc())
+    bad_input("WEFT_COORDINATOR is ", address, "; it must be host:port");
+  auto socket = std::make_unique<FrameSocket>(connect_tcp(std::string(address, colon), port));
+  FromWorker login;
+  login.mutable_login()->set_token(token);
+  socket->send(login);
+  return socket;
+}
+
+// Passes the coordinator's commands on to the engine's thread. A coordinator that is gone without a word ends the job, which
+// may be in the middle of anything.
+class CommandReader {
+ public:
+  CommandReader(FrameSocket& socket, CommandQueue& commands) : socket_(socket), commands_(commands) {}
+  ~CommandReader() {
+    leaving_ = true;
+    ::shutdown(socket_.fd(), SHUT_RD);
+    thread_.join();
+  }
+
+ private:
+  void read() {
+    ToWorker frame;
+    while (socket_.receive(frame)) {
+      switch (frame.kind_case()) {
+        case ToWorker::kSubmit: commands_.push(from_proto(frame.submit())); break;
+        case ToWorker::kCancel: commands_.push(RequestId{frame.cancel().id()}); break;
+        case ToWorker::kDrain: commands_.close(); return;
+        default: abort_job(1);
+      }
+    }
+    if (!leaving_) abort_job(1);
+  }
+
+  FrameSocket& socket_;
+  CommandQueue& commands_;
+  std::atomic<bool> leaving_ = false;
+  std::thread thread_{[this] { read(); }};  // last: it uses the others
+};
+
+void send_event(FrameSocket& socket, const EngineEvent& event) {
+  FromWorker frame;
+  if (const auto* ready = std::get_if<EngineReady>(&event)) *frame.mutable_hello()->mutable_info() = to_proto(*ready);
+  else if (const auto* tokens = std::get_if<std::vector<TokenEvent>>(&event)) *frame.mutable_tokens() = to_proto(*tokens);
+  else if (const auto* stats = std::get_if<EngineStats>(&event)) *frame.mutable_stats() = to_proto(*stats);
+  socket.send(frame);
+}
+
+void send_fatal(FrameSocket& socket, const char* sentence) {
+  FromWorker frame;
+  frame.mutable_fatal()->set_sentence(sentence);
+  socket.send(frame);
+}
+
+// The coordinator tells the user why; an exit code would only make mpirun add its own words.
+int run_rank_0(const CommonOptions& options, RankComm comm) {
+  const std::unique_ptr<FrameSocket> connection = connect_to_coordinator();
+  FrameSocket& socket = *connection;
+  CommandQueue commands;
+  CommandReader reader(socket, commands);
+  try {
+    const std::unique_ptr<Engine> engine = Engine::create(options.model, options.engine, std::move(comm));
+    run_engine(*engine, commands, [&](const EngineEvent& event) { send_event(socket, event); });
+    engine->stop_ranks();
+    return 0;
+  } catch (const InputError& e) {
+    send_fatal(socket, e.what());
+    return 0;
+  } catch (const std::exception& e) {
+    send_fatal(socket, e.what());
+    abort_job(1);
+  }
+}
+
+int run_other_rank(const CommonOptions& options, RankComm comm) {
+  try {
+    Engine::create(options.model, options.engine, std::move(comm))->serve_steps();
+    return 0;
+  } catch (const InputError&) {  // agreed on by all ranks: rank 0 tells it
+    return 0;
+  } catch (const std::exception&) {
+    abort_job(1);
+  }
+}
+
+}  // namespace
+
+int run_worker(const WorkerOptions& options) {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // no rank outlives its mpirun or server
+  RankComm comm = under_mpi_launcher() ? mpi_rank() : single_rank();
+  return comm.host->rank() == 0 ? run_rank_0(options.common, std::move(comm)) : run_other_rank(options.common, std::move(comm));
+}
+
+}  // namespace weft

@@ -1,0 +1,235 @@
+#include "runtime/serve/coordinator.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "kernels/core/check.h"
+#include "runtime/serve/admission.h"
+
+namespace weft {
+namespace {
+
+void notify_all(const std::vector<std::function<void()>>& told) {
+  for (const auto& notify : told)
+    if (notify) notify();
+}
+
+}  // namespace
+
+Coordinator::Coordinator(EngineLink& link, const Tokenizer* tokenizer, const CoordinatorLimits& limits)
+    : link_(link), tokenizer_(tokenizer), limits_(limits) {}
+
+std::string Coordinator::run(const std::function<void(bool)>& on_health) {
+  std::thread deadlines([this] { watch_deadlines(); });
+  bool ended = false, healthy = false;
+  while (!ended) {
+    EngineEvent event = link_.next();
+    Notifications told;
+    bool now_healthy;
+    {
+      std::lock_guard lock(mutex_);
+      std::visit([&](auto& e) { on(std::move(e), told); }, event);
+      now_healthy = serving();
+      ended = ended_;
+    }
+    changed_.notify_all();
+    notify_all(told);
+    if (now_healthy != healthy) on_health(healthy = now_healthy);
+  }
+  deadlines_changed_.notify_all();
+  deadlines.join();
+  return end_sentence_;
+}
+
+// What a fresh engine has to do: everything unfinished, in order of arrival.
+void Coordinator::on(EngineReady&& ready, Notifications&) {
+  model_ = std::move(ready);
+  engine_up_ = true;
+  for (const auto& [id, active] : requests_)
+    if (!active.finished()) link_.submit(active.request(id));
+}
+
+void Coordinator::on(std::vector<TokenEvent>&& events, Notifications& told) {
+  for (const TokenEvent& event : events) {
+    const auto found = requests_.find(event.id);
+    if (found == requests_.end() || found->second.finished()) continue;  // cancelled a moment ago
+    ActiveGeneration& active = found->second;
+    active.push(event);
+    if (event.token >= 0) ++counts_.tokens;
+    if (active.finished()) {
+      if (event.finish == FinishReason::none) link_.cancel(event.id);  // a stop string
+      count_end(active.error());
+    }
+    if (active.has_news()) told.push_back(active.wanted().notify);
+  }
+}
+
+void Coordinator::on(EngineStats&& stats, Notifications&) { counts_.engine = std::move(stats); }
+
+void Coordinator::on(EngineLost&& lost, Notifications& told) {
+  engine_up_ = false;
+  ++counts_.restarts;
+  spdlog::warn("the engine was lost and is started again: {}", lost.sentence);
+  for (auto& [id, active] : requests_)
+    if (!active.finished() && ++active.replays > limits_.max_replays)
+      fail(id, active, {ServeCode::internal, cat("the engine failed ", active.replays, " times while this request ran: ", lost.sentence)},
+           told);
+}
+
+void Coordinator::on(EngineEnded&& ended, Notifications& told) {
+  engine_up_ = false;
+  ended_ = true;
+  end_sentence_ = std::move(ended.sentence);
+  fail_all({ServeCode::unavailable, end_sentence_.empty() ? "the server is shutting down" : end_sentence_}, told);
+}
+
+void Coordinator::fail(RequestId id, ActiveGeneration& active, const ServeError& error, Notifications& told) {
+  active.fail(error);
+  count_end(error);
+  if (engine_up_) link_.cancel(id);
+  told.push_back(active.wanted().notify);
+}
+
+void Coordinator::fail_all(const ServeError& error, Notifications& told) {
+  for (auto& [id, active] : requests_)
+    if (!active.finished()) fail(id, active, error, told);
+}
+
+void Coordinator::count_end(const std::optional<ServeError>& error) {
+  --counts_.unfinished;
+  if (!error) ++counts_.finished;
+  else if (error->code() == ServeCode::cancelled || error->code() == ServeCode::deadline_exceeded) ++counts_.cancelled;
+  else ++counts_.failed;
+}
+
+void Coordinator::check(const Generation& wanted) const {
+  std::lock_guard lock(mutex_);
+  if (!model_) throw ServeError(ServeCode::unavailable, "the model is still loading");
+  check_generation(wanted, model_->vocab_size, model_->max_model_len, tokenizer_ != nullptr);
+}
+
+std::vector<RequestId> Coordinator::submit(std::vector<Generation> wanted) {
+  std::lock_guard lock(mutex_);
+  const auto refuse = [&](ServeCode code, const std::string& sentence) {
+    counts_.refused += static_cast<int64_t>(wanted.size());
+    throw ServeError(code, sentence);
+  };
+  if (draining_ || ended_) refuse(ServeCode::unavailable, "the server is shutting down");
+  if (counts_.unfinished + static_cast<int64_t>(wanted.size()) > limits_.max_requests)
+    refuse(ServeCode::resource_exhausted,
+           cat("the server has ", counts_.unfinished, " of at most ", limits_.max_requests, " unfinished requests and no room for ",
+               wanted.size(), " more; try again later"));
+  std::vector<RequestId> ids;
+  for (Generation& w : wanted) {
+    const RequestId id = ++last_id_;
+    const auto [entry, fresh] = requests_.try_emplace(id, std::move(w), tokenizer_);
+    ++counts_.accepted;
+    ++counts_.unfinished;
+    if (engine_up_) link_.submit(entry->second.request(id));
+    ids.push_back(id);
+  }
+  deadlines_changed_.notify_one();
+  return ids;
+}
+
+std::optional<Delta> Coordinator::take(RequestId id) {
+  std::lock_guard lock(mutex_);
+  const auto found = requests_.find(id);
+  if (found == requests_.end() || !found->second.has_news()) return std::nullopt;
+  return found->second.take();
+}
+
+void Coordinator::cancel(RequestId id) {
+  Notifications told;
+  {
+    std::lock_guard lock(mutex_);
+    const auto found = requests_.find(id);
+    if (found == requests_.end() || found->second.finished()) return;
+    fail(id, found->second, {ServeCode::cancelled, "the request was cancelled"}, told);
+  }
+  changed_.notify_all();
+  notify_all(told);
+}
+
+void Coordinator::release(RequestId id) {
+  {
+    std::lock_guard lock(mutex_);
+    const auto found = requests_.find(id);
+    if (found == requests_.end()) return;
+    if (!found->second.finished()) {
+      Notifications nobody;
+      fail(id, found->second, {ServeCode::cancelled, "the request was cancelled"}, nobody);
+    }
+    requests_.erase(found);
+  }
+  changed_.notify_all();
+}
+
+std::optional<EngineReady> Coordinator::model() const {
+  std::lock_guard lock(mutex_);
+  return model_;
+}
+
+CoordinatorStats Coordinator::stats() const {
+  std::lock_guard lock(mutex_);
+  CoordinatorStats s = counts_;
+  s.state = ended_ ? "ended" : draining_ ? "draining" : engine_up_ ? "serving" : model_ ? "restarting" : "starting";
+  s.uptime_s = std::chrono::duration<double>(ServeClock::now() - started_).count();
+  s.limit = limits_.max_requests;
+  return s;
+}
+
+void Coordinator::begin_drain() {
+  {
+    std::lock_guard lock(mutex_);
+    draining_ = true;
+  }
+  changed_.notify_all();
+}
+
+void Coordinator::wait_for_drain() const {
+  Lock lock(mutex_);
+  changed_.wait(lock, [&] { return draining_ || ended_; });
+}
+
+void Coordinator::finish_drain(std::chrono::duration<double> timeout) {
+  Notifications told;
+  {
+    Lock lock(mutex_);
+    changed_.wait_for(lock, timeout, [&] { return counts_.unfinished == 0 || ended_; });
+    fail_all({ServeCode::unavailable, "the server is shutting down"}, told);
+  }
+  notify_all(told);
+  link_.close();
+}
+
+// Sleeps until the nearest deadline, or for ever without one.
+void Coordinator::watch_deadlines() {
+  Lock lock(mutex_);
+  while (!ended_) {
+    const ServeClock::time_point now = ServeClock::now();
+    ServeClock::time_point nearest = ServeClock::time_point::max();
+    Notifications told;
+    for (auto& [id, active] : requests_) {
+      if (active.finished()) continue;
+      if (active.wanted().deadline <= now)
+        fail(id, active, {ServeCode::deadline_exceeded, "the deadline passed before the answer was complete"}, told);
+      else
+        nearest = std::min(nearest, active.wanted().deadline);
+    }
+    if (!told.empty()) {
+      lock.unlock();
+      changed_.notify_all();
+      notify_all(told);
+      lock.lock();
+    } else if (nearest == ServeClock::time_point::max()) {
+      deadlines_changed_.wait(lock);
+    } else {
+      deadlines_changed_.wait_until(lock, nearest);
+    }
+  }
+}
+
+}  // namespace weft

@@ -1,0 +1,98 @@
+#pragma once
+// One request as the coordinator sees it: what the client asked for, what it was told so far, and what is new.
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "runtime/engine/request.h"
+#include "runtime/text/detokenizer.h"
+
+namespace weft {
+
+using ServeClock = std::chrono::steady_clock;
+
+// Values of google.rpc.Code, so that every front can translate them.
+enum class ServeCode : int {
+  cancelled = 1,
+  invalid_argument = 3,
+  deadline_exceeded = 4,
+  resource_exhausted = 8,
+  internal = 13,
+  unavailable = 14,
+};
+
+// Why a request was refused or failed; what() is one sentence for the client.
+class ServeError : public std::runtime_error {
+ public:
+  ServeError(ServeCode code, const std::string& sentence) : std::runtime_error(sentence), code_(code) {}
+  ServeCode code() const { return code_; }
+
+ private:
+  ServeCode code_;
+};
+
+// What a client asks for.
+struct Generation {
+  std::vector<int32_t> prompt;
+  SamplingParams sampling;
+  int max_tokens = 256;
+  bool ignore_eos = false;
+  std::vector<std::string> stop;
+  ServeClock::time_point deadline = ServeClock::time_point::max();
+  // There is something to take. Called on a thread of the coordinator, without its lock; may call the coordinator.
+  std::function<void()> notify;
+};
+
+// What a client has not been told yet.
+struct Delta {
+  std::string text;
+  std::vector<int32_t> tokens;
+  bool last = false;
+
+  // In the last:
+  std::optional<ServeError> error;  // then the rest is meaningless
+  FinishReason finish = FinishReason::none;
+  std::string stop_string;          // what ended it, if one did
+  int prompt_tokens = 0, completion_tokens = 0, replays = 0;
+  uint64_t fingerprint = 0;         // 0 if a stop string ended it
+  double ttft_s = 0, total_s = 0, decode_tok_s = 0;
+
+  bool empty() const { return text.empty() && tokens.empty() && !last; }
+};
+
+// Not thread-safe: the coordinator's lock guards it.
+class ActiveGeneration {
+ public:
+  // tokenizer: null gives no text. Refuses empty stop strings.
+  ActiveGeneration(Generation wanted, const Tokenizer* tokenizer);
+
+  void push(const TokenEvent& event);  // may finish it
+  void fail(const ServeError& error);
+  Request request(RequestId id) const;  // what the engine has to do: the prompt, and every token told so far as its tail
+  Delta take();                         // what is new
+
+  bool finished() const { return finished_; }
+  const Generation& wanted() const { return wanted_; }
+  bool has_news() const { return !news_.empty(); }
+  const std::optional<ServeError>& error() const { return news_.error; }  // until taken
+  int replays = 0;
+
+ private:
+  void push_text(std::string text);
+  void finish(FinishReason reason, uint64_t fingerprint);
+
+  Generation wanted_;
+  int32_t text_vocab_ = 0;  // ids below it have text: a model's vocabulary may be padded beyond its tokenizer's
+  std::optional<Detokenizer> detokenizer_;
+  StopStrings stops_;
+  std::vector<int32_t> sent_;  // tokens the engine generated
+  Delta news_;
+  bool finished_ = false;
+  ServeClock::time_point arrived_ = ServeClock::now(), first_, last_;
+};
+
+}  // namespace weft

@@ -1,0 +1,143 @@
+#include "runtime/serve/grpc_server.h"
+
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/health_check_service_interface.h>
+
+#include <chrono>
+
+#include "kernels/core/check.h"
+#include "runtime/serve/grpc_calls.h"
+#include "weft/v1/weft.grpc.pb.h"
+
+namespace weft {
+namespace {
+
+constexpr int max_request_bytes = 16 << 20;
+constexpr const char* service_name = "weft.v1.Weft";
+
+// Generate, GenerateBatch and Tokenize take bytes, see parse().
+using Base = v1::Weft::WithRawCallbackMethod_Generate<v1::Weft::WithRawCallbackMethod_GenerateBatch<
+    v1::Weft::WithRawCallbackMethod_Tokenize<v1::Weft::WithCallbackMethod_GetModelInfo<
+        v1::Weft::WithCallbackMethod_GetStats<v1::Weft::Service>>>>>;
+
+class WeftService final : public Base {
+ public:
+  WeftService(Coordinator& coordinator, const TextFront& text, const ServerIdentity& identity)
+      : coordinator_(coordinator), text_(text), identity_(identity) {}
+
+  grpc::ServerWriteReactor<grpc::ByteBuffer>* Generate(grpc::CallbackServerContext* context,
+                                                       const grpc::ByteBuffer* request) override {
+    return StreamCall::start(StreamCall::Kind::single, *context, *request, coordinator_, text_);
+  }
+
+  grpc::ServerWriteReactor<grpc::ByteBuffer>* GenerateBatch(grpc::CallbackServerContext* context,
+                                                            const grpc::ByteBuffer* request) override {
+    return StreamCall::start(StreamCall::Kind::batch, *context, *request, coordinator_, text_);
+  }
+
+  grpc::ServerUnaryReactor* Tokenize(grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+                                     grpc::ByteBuffer* response) override {
+    return answer(context, [&] { *response = serialise(tokenize(*request)); });
+  }
+
+  grpc::ServerUnaryReactor* GetModelInfo(grpc::CallbackServerContext* context, const v1::GetModelInfoRequest*,
+                                         v1::GetModelInfoResponse* response) override {
+    return answer(context, [&] {
+      const std::optional<EngineReady> model = coordinator_.model();
+      if (!model) throw ServeError(ServeCode::unavailable, "the model is still loading");
+      *response = to_proto(*model);
+      response->set_model(identity_.model);
+      response->set_version(identity_.version);
+      response->set_has_tokenizer(text_.tokenizer() != nullptr);
+      response->set_has_chat_template(text_.has_chat_template());
+    });
+  }
+
+  grpc::ServerUnaryReactor* GetStats(grpc::CallbackServerContext* context, const v1::GetStatsRequest*,
+                                     v1::GetStatsResponse* response) override {
+    return answer(context, [&] { *response = to_proto(coordinator_.stats()); });
+  }
+
+ private:
+  v1::TokenizeResponse tokenize(const grpc::ByteBuffer& bytes) const {
+    v1::TokenizeRequest request;
+    parse(bytes, request);
+    std::vector<int32_t> ids;
+    switch (request.input_case()) {
+      case v1::TokenizeRequest::kText: ids = text_.encode(request.text()); break;
+      case v1::TokenizeRequest::kChat: ids = encode_chat(request.chat(), text_); break;
+      case v1::TokenizeRequest::INPUT_NOT_SET: bad_input("the request has no input; set one of text and chat");
+    }
+    v1::TokenizeResponse response;
+    response.mutable_token_ids()->Add(ids.begin(), ids.end());
+    return response;
+  }
+
+  template <class Fn>
+  static grpc::ServerUnaryReactor* answer(grpc::CallbackServerContext* context, Fn&& fn) {
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    try {
+      fn();
+      reactor->Finish(grpc::Status::OK);
+    } catch (const ServeError& e) {
+      reactor->Finish(to_status(e));
+    } catch (const InputError& e) {
+      reactor->Finish({grpc::StatusCode::INVALID_ARGUMENT, e.what()});
+    } catch (const std::exception& e) {
+      reactor->Finish({grpc::StatusCode::INTERNAL, e.what()});
+    }
+    return reactor;
+  }
+
+  Coordinator& coordinator_;
+  const TextFront& text_;
+  const ServerIdentity identity_;
+};
+
+}  // namespace
+
+struct GrpcServer::Impl {
+  Impl(Coordinator& coordinator, const TextFront& text, const ServerIdentity& identity)
+      : service(coordinator, text, identity) {}
+
+  WeftService service;
+  std::unique_ptr<grpc::Server> server;
+  int port = 0;
+};
+
+GrpcServer::GrpcServer(const std::string& address, Coordinator& coordinator, const TextFront& text,
+                       const ServerIdentity& identity)
+    : impl_(std::make_unique<Impl>(coordinator, text, identity)) {
+  grpc::EnableDefaultHealthCheckService(true);
+  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  grpc::ServerBuilder builder;
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // a second server on the port must fail, not share it
+  builder.SetMaxReceiveMessageSize(max_request_bytes);
+  builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &impl_->port);
+  builder.RegisterService(&impl_->service);
+  impl_->server = builder.BuildAndStart();
+  if (!impl_->server || impl_->port == 0)
+    bad_input("cannot listen on ", address, ": the port is in use, or the address is not this machine's");
+  set_serving(false);
+}
+
+GrpcServer::~GrpcServer() { stop(0); }
+
+int GrpcServer::port() const { return impl_->port; }
+
+void GrpcServer::set_serving(bool serving) {
+  impl_->server->GetHealthCheckService()->SetServingStatus(serving);
+  impl_->server->GetHealthCheckService()->SetServingStatus(service_name, serving);
+}
+
+void GrpcServer::stop_serving() { impl_->server->GetHealthCheckService()->Shutdown(); }
+
+void GrpcServer::stop(double grace_s) {
+  if (!impl_->server) return;
+  const auto grace = std::chrono::duration_cast<std::chrono::system_clock::duration>(std::chrono::duration<double>(grace_s));
+  impl_->server->Shutdown(std::chrono::system_clock::now() + grace);
+  impl_->server->Wait();
+}
+
+}  // namespace weft

@@ -1,0 +1,34 @@
+#pragma once
+// The gRPC front: proto/weft/v1/weft.proto, grpc.health.v1 and server reflection over a coordinator.
+#include <memory>
+#include <string>
+
+#include "runtime/serve/coordinator.h"
+#include "runtime/serve/text_front.h"
+
+namespace weft {
+
+struct ServerIdentity {
+  std::string model;    // shown by GetModelInfo
+  std::string version;
+};
+
+class GrpcServer {
+ public:
+  // Listens at once, on "host:port" (port 0: one the system chooses). Refuses an address that cannot be had with one
+  // sentence. Health starts as NOT_SERVING.
+  GrpcServer(const std::string& address, Coordinator& coordinator, const TextFront& text, const ServerIdentity& identity);
+  ~GrpcServer();  // stop(0)
+
+  int port() const;
+  void set_serving(bool serving);
+  void stop_serving();             // NOT_SERVING from now on, whatever set_serving() says
+  // No new calls; waits this long for those that run, then cancels them.
+  void stop(double grace_s);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace weft
