@@ -28,8 +28,8 @@ void check_options(const BenchModelOptions& o, const EngineInfo& info) {
   const auto at_least = [](const char* flag, int value, int low) {
     if (value < low) bad_input(flag, " is ", value, "; it must be at least ", low);
   };
-  at_least("--pp", o.pp, 1);
-  at_least("--tg", o.tg, 1);
+  at_least("--pp", o.pp, 0);
+  at_least("--tg", o.tg, 0);
   at_least("--depth", o.depth, 0);
   at_least("--batch", o.batch, 1);
   at_least("--repetitions", o.repetitions, 1);
@@ -118,26 +118,29 @@ void bench(Engine& engine, const BenchModelOptions& o) {
   const EngineInfo& info = engine.info();
   check_options(o, info);
   Bench bench(engine, o);
-  bench.prefill();
-  bench.decode();
   std::vector<double> ttft, decode;
-  for (int i = 0; i < o.repetitions; ++i) {
-    ttft.push_back(bench.prefill());
-    decode.push_back(bench.decode());
+  for (int i = 0; i <= o.repetitions; ++i) {
+    if (o.pp > 0) ttft.push_back(bench.prefill());
+    if (o.tg > 0) decode.push_back(bench.decode());
+    if (i == 0) ttft.clear(), decode.clear();  // warm-up
   }
-  const double prefill_rate = o.pp / median(ttft), decode_rate = median(decode);
   const std::string fingerprint = hex(bench.fingerprint()), mesh = info.mesh.describe();
   if (o.json) {
-    const nlohmann::ordered_json json = {{"prefill_tok_s", prefill_rate}, {"decode_tok_s", decode_rate},
-                                         {"ttft_s", median(ttft)},        {"rss_bytes", rss_bytes()},
-                                         {"weights_bytes", info.weight_bytes}, {"threads", info.threads},
-                                         {"mesh", mesh},                  {"dtype", name(info.arithmetic)},
-                                         {"fingerprint", fingerprint}};
+    using Json = nlohmann::ordered_json;
+    const Json json = {{"prefill_tok_s", o.pp > 0 ? Json(o.pp / median(ttft)) : Json()},
+                       {"decode_tok_s", o.tg > 0 ? Json(median(decode)) : Json()},
+                       {"ttft_s", o.pp > 0 ? Json(median(ttft)) : Json()},
+                       {"rss_bytes", rss_bytes()},
+                       {"weights_bytes", info.weight_bytes},
+                       {"threads", info.threads},
+                       {"mesh", mesh},
+                       {"dtype", name(info.arithmetic)},
+                       {"fingerprint", fingerprint}};
     std::printf("%s\n", json.dump().c_str());
     return;
   }
-  std::printf("prefill of %d tokens: %.1f tokens/s (first token after %.3f s)\n", o.pp, prefill_rate, median(ttft));
-  std::printf("decode of %d x %d tokens at depth %d: %.1f tokens/s\n", o.batch, o.tg, o.depth, decode_rate);
+  if (o.pp > 0) std::printf("prefill of %d tokens: %.1f tokens/s (first token after %.3f s)\n", o.pp, o.pp / median(ttft), median(ttft));
+  if (o.tg > 0) std::printf("decode of %d x %d tokens at depth %d: %.1f tokens/s\n", o.batch, o.tg, o.depth, median(decode));
   std::printf("peak resident %.1f MiB, weights %.1f MiB, %d threads, mesh %s, arithmetic %s, fingerprint %s\n",
               rss_bytes() / 1048576.0, info.weight_bytes / 1048576.0, info.threads, mesh.c_str(), name(info.arithmetic),
               fingerprint.c_str());

@@ -38,7 +38,8 @@ int run_score(const ScoreOptions& options);
 
 struct BenchModelOptions {
   CommonOptions common;
-  int pp = 512, tg = 128, depth = 0, batch = 1, repetitions = 3;
+  int pp = 512, tg = 128;  // 0 leaves the measurement out
+  int depth = 0, batch = 1, repetitions = 3;
   bool json = false;
 };
 int run_bench_model(const BenchModelOptions& options);

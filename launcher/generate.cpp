@@ -151,6 +151,14 @@ void report(const GenerateOptions& o, const Engine& engine, const Result& r, con
                "mesh %s; fingerprint %s\n",
                r.prompt_ids.size(), r.prefill_rate(), r.ids.size(), r.decode_rate(), name(r.finish), r.timings.ttft_s,
                r.timings.load_s, mesh.c_str(), hex(r.fingerprint).c_str());
+  const EngineStats stats = engine.stats();
+  if (!stats.router.tokens_per_expert.empty())
+    std::fprintf(stderr, "router entropy %.2f bits, hottest expert %.1f %% of the tokens\n", stats.router.entropy(),
+                 100 * stats.router.hottest_share());
+  if (engine.info().mesh.world > 1)
+    std::fprintf(stderr, "rank 0 sent to other ranks: %lld bytes by all-to-all, %lld by all-gather, %lld by broadcast\n",
+                 static_cast<long long>(stats.traffic.all_to_all), static_cast<long long>(stats.traffic.all_gather),
+                 static_cast<long long>(stats.traffic.broadcast));
 }
 
 }  // namespace
