@@ -148,6 +148,39 @@ Program::Program() {
   add_bench();
 }
 
+#ifdef WEFT_HAVE_SERVE
+void Program::add_serving() {
+  CLI::App* sub = command("serve", "Answer gRPC clients; starts its ranks with mpirun itself", [this] { return run_serve(serve); });
+  model_flags(*sub, serve.common);
+  sub->add_option("--listen", serve.listen, "HOST:PORT; port 0 takes a free one")->capture_default_str();
+  sub->add_option("--ranks", serve.ranks, "ranks to start; 1 runs without MPI")->check(CLI::Range(1, 65536))->capture_default_str();
+  sub->add_option("--hostfile", serve.hostfile, "mpirun's hostfile (default: all ranks on this machine)");
+  sub->add_option("--mpirun-args", serve.mpirun_args, "more arguments of mpirun, separated by spaces");
+  sub->add_option("--max-requests", serve.max_requests, "unfinished requests at a time; more are answered RESOURCE_EXHAUSTED")
+      ->check(CLI::Range(1, 1 << 20))->capture_default_str();
+  sub->add_option("--drain-timeout", serve.drain_timeout_s, "seconds SIGTERM waits for running requests")
+      ->check(CLI::Range(0.0, 86400.0))->capture_default_str();
+
+  sub = command("worker", "One rank of a serving job; started by serve", [this] { return run_worker(worker); });
+  model_flags(*sub, worker.common);
+
+  sub = command("client", "Ask a server, streaming the answer", [this] { return run_client(client); });
+  sub->add_option("--target", client.target, "HOST:PORT of the server")->capture_default_str();
+  auto* prompt = sub->add_option_group("prompt", "What to ask: one of")->require_option(1);
+  prompt->add_option("--prompt", client.prompt, "text");
+  prompt->add_option("--batch", client.batch, "file of JSON lines: {\"prompt\": text or \"token_ids\": [...], \"max_tokens\": ...}");
+  sub->add_flag("--chat", client.chat, "prompts are user messages, put into the model's chat template");
+  sub->add_option("--max-tokens", client.max_tokens, "tokens to generate at most")->check(CLI::Range(1, 1 << 30))->capture_default_str();
+  sub->add_flag("--ignore-eos", client.ignore_eos, "go on after the end-of-sequence token");
+  sub->add_flag("--json", client.json, "print JSON instead of the text");
+  sub->add_option("--wait", client.wait_s, "seconds to wait for the server to be ready")->check(CLI::Range(0.0, 86400.0))->capture_default_str();
+  sub->add_option("--timeout", client.timeout_s, "deadline of the call in seconds; 0: none")->check(CLI::Range(0.0, 1e9))->capture_default_str();
+  add_sampling_flags(*sub, client.sampling, client.stop);
+}
+#else
+void Program::add_serving() {}  // built without gRPC: the commands do not exist
+#endif
+
 // Ranks other than 0 keep quiet about what rank 0 says too.
 bool speaks_for_job() {
   for (const char* rank : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"})
@@ -155,13 +188,20 @@ bool speaks_for_job() {
   return true;
 }
 
+void start_log(Program& program) {
+  spdlog::set_default_logger(spdlog::stderr_logger_mt("weft"));
+  spdlog::set_pattern("weft: %v");
+  spdlog::set_level(speaks_for_job() ? spdlog::level::from_str(program.log_level) : spdlog::level::err);
+#ifdef WEFT_HAVE_SERVE
+  program.serve.common.log_level = program.log_level;  // serve hands it on to its ranks
+#endif
+}
+
 int main(int argc, char** argv) {
   Program program;
   try {
     program.app.parse(argc, argv);
-    spdlog::set_default_logger(spdlog::stderr_logger_mt("weft"));
-    spdlog::set_pattern("weft: %v");
-    spdlog::set_level(speaks_for_job() ? spdlog::level::from_str(program.log_level) : spdlog::level::err);
+    start_log(program);
     return program.run();
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return speaks_for_job() ? program.app.exit(error) : 0;  // --help, --version
