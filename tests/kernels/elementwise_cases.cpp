@@ -1,0 +1,105 @@
+// Cases of rms_norm, rope, silu_mul and embedding.
+#include <cmath>
+
+#include "kernels/embedding/embedding.h"
+#include "kernels/rms_norm/rms_norm.h"
+#include "kernels/rope/rope.h"
+#include "kernels/silu_mul/silu_mul.h"
+#include "tests/support/op_case.h"
+
+namespace weft::test {
+namespace {
+
+OpCase rms_norm_case(int64_t rows, int64_t n) {
+  return {.name = cat("rms_norm/", rows, "x", n),
+          .tolerance = rounding(n / 16),
+          .bytes = 8.0 * rows * n,
+          .flops = 4.0 * rows * n,
+          .make = [=](Inputs& in) -> OpRun {
+            const Tensor x = in.normal({rows, n}), w = in.normal({n}), out = in.empty(DType::f32, {rows, n});
+            return {{out}, [=](Backend b, Context& c) { pick(b, ref::rms_norm, rms_norm)(out, x, w, 1e-5f, c); }};
+          }};
+}
+
+OpCase add_rms_norm_case(int64_t rows, int64_t n) {
+  return {.name = cat("add_rms_norm/", rows, "x", n),
+          .tolerance = rounding(n / 16),
+          .bytes = 16.0 * rows * n,
+          .flops = 5.0 * rows * n,
+          .make = [=](Inputs& in) -> OpRun {
+            const Tensor x = in.normal({rows, n}), w = in.normal({n}), before = in.normal({rows, n});
+            const Tensor residual = in.copy(before), out = in.empty(DType::f32, {rows, n});
+            return {{out, residual},
+                    [=](Backend b, Context& c) { pick(b, ref::add_rms_norm, add_rms_norm)(out, residual, x, w, 1e-6f, c); },
+                    [=] { std::copy_n(before.as<float>(), rows * n, residual.as<float>()); }};
+          }};
+}
+
+OpCase silu_mul_case(int64_t rows, int64_t f) {
+  return {.name = cat("silu_mul/", rows, "x", f),
+          .tolerance = rounding(0),
+          .bytes = 12.0 * rows * f,
+          .flops = 25.0 * rows * f,
+          .make = [=](Inputs& in) -> OpRun {
+            const Tensor x = in.normal({rows, 2 * f}), out = in.empty(DType::f32, {rows, f});
+            return {{out}, [=](Backend b, Context& c) { pick(b, ref::silu_mul, silu_mul)(out, x, c); }};
+          }};
+}
+
+// x is a slice of wider rows, as the q of a fused qkv is.
+OpCase rope_case(RopePairs pairing, int64_t tokens, int64_t heads, int64_t head_dim, int64_t pairs) {
+  return {.name = cat("rope/", pairing == RopePairs::half ? "half_" : "interleaved_", tokens, "x", heads, "x", head_dim, "x", pairs),
+          .tolerance = rounding(0),
+          .bytes = 16.0 * tokens * heads * pairs,
+          .flops = 6.0 * tokens * heads * pairs,
+          .make = [=](Inputs& in) -> OpRun {
+            const Tensor before = in.normal({tokens, heads + 2, head_dim}), whole = in.copy(before);
+            Tensor x(whole.data, DType::f32, {tokens, heads, head_dim});
+            x.stride[0] = (heads + 2) * head_dim;
+            const Tensor table = in.empty(DType::f32, {tokens, 2, pairs});
+            const Tensor positions = in.integers({tokens}, 0, 8192), inv_freq = in.empty(DType::f32, {pairs});
+            for (int64_t i = 0; i < pairs; ++i)
+              inv_freq.as<float>()[i] = static_cast<float>(std::pow(1e4, -static_cast<double>(i) / pairs));
+            return {{whole},
+                    [=](Backend b, Context& c) {
+                      pick(b, ref::rope_table, rope_table)(table, positions, inv_freq, 1.0f, c);
+                      pick(b, ref::rope, rope)(x, table, pairing, c);
+                    },
+                    [=] { std::copy_n(before.as<float>(), before.elements(), whole.as<float>()); }};
+          }};
+}
+
+OpCase embedding_case(int64_t tokens, int64_t rows, int64_t hidden) {
+  return {.name = cat("embedding/", tokens, "x", hidden),
+          .bytes = 8.0 * tokens * hidden,
+          .make = [=](Inputs& in) -> OpRun {
+            PackedMatrix& table = in.keep(PackedMatrix(hidden, 0, hidden));
+            const Tensor weights = in.normal({rows, hidden});
+            table.append(DType::f32, rows, weights.data, hidden * 4);
+            const Tensor ids = in.integers({tokens}, 0, 3 * static_cast<int32_t>(rows));  // the middle third is ours
+            const Tensor out = in.empty(DType::f32, {tokens, hidden});
+            return {{out}, [=, &table](Backend b, Context& c) { pick(b, ref::embedding, embedding)(out, ids, table, rows, c); }};
+          }};
+}
+
+}  // namespace
+
+void add_elementwise_cases(std::vector<OpCase>& cases) {
+  for (auto [rows, n] : std::initializer_list<std::pair<int, int>>{{0, 64}, {1, 1}, {3, 15}, {5, 577}, {1, 576}, {512, 576}, {70, 4096}}) {
+    cases.push_back(rms_norm_case(rows, n));
+    cases.push_back(add_rms_norm_case(rows, n));
+  }
+  for (auto [rows, f] : std::initializer_list<std::pair<int, int>>{{0, 64}, {1, 1}, {3, 31}, {1, 1536}, {512, 1536}})
+    cases.push_back(silu_mul_case(rows, f));
+  for (RopePairs pairing : {RopePairs::half, RopePairs::interleaved}) {
+    cases.push_back(rope_case(pairing, 0, 3, 64, 32));
+    cases.push_back(rope_case(pairing, 3, 1, 24, 12));
+    cases.push_back(rope_case(pairing, 7, 5, 80, 16));
+    cases.push_back(rope_case(pairing, 1, 9, 64, 32));
+    cases.push_back(rope_case(pairing, 512, 9, 64, 32));
+  }
+  for (auto [tokens, hidden] : std::initializer_list<std::pair<int, int>>{{0, 64}, {1, 576}, {300, 100}})
+    cases.push_back(embedding_case(tokens, 50, hidden));
+}
+
+}  // namespace weft::test

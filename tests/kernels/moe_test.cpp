@@ -1,0 +1,80 @@
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "kernels/moe_permute/moe_permute.h"
+#include "kernels/moe_route/moe_route.h"
+#include "tests/support/op_case.h"
+
+namespace weft::test {
+namespace {
+
+struct Machine {
+  ThreadPool pool{2};
+  Arena arena{0};
+  Context context{pool, arena};
+};
+
+TEST(MoeRoute, ByHand) {
+  Machine m;
+  Inputs in(1);
+  const float third = std::log(1.0f / 3);
+  std::vector<float> logits = {0, third, 0, -std::numeric_limits<float>::infinity()};  // weights 3 : 1 : 3 : 0
+  std::vector<float> weights(2);
+  std::vector<int32_t> ids(2);
+  const auto route = [&](RouterParams params) {
+    moe_route({ids.data(), {1, 2}}, {weights.data(), {1, 2}}, {logits.data(), {1, 4}}, params, m.context);
+  };
+  route({.normalise = false});
+  EXPECT_EQ(ids, (std::vector<int32_t>{0, 2}));  // tie: the lower expert first
+  EXPECT_NEAR(weights[0], 3.0 / 7, 1e-6);
+  route({.normalise = true});
+  EXPECT_EQ(weights, (std::vector<float>{0.5f, 0.5f}));
+  logits = {-1, 4, -1, 4 + std::log(4.0f)};
+  route({.score = RouterParams::Score::top_k_softmax, .normalise = false});
+  EXPECT_EQ(ids, (std::vector<int32_t>{3, 1}));
+  EXPECT_NEAR(weights[0], 0.8, 1e-6);
+  EXPECT_NEAR(weights[1], 0.2, 1e-6);
+}
+
+TEST(MoeRoute, NanNamesTheToken) {
+  Machine m;
+  Inputs in(2);
+  const Tensor logits = in.normal({300, 20}), ids = in.empty(DType::i32, {300, 2}), weights = in.empty(DType::f32, {300, 2});
+  logits.as<float>()[217 * 20 + 19] = std::numeric_limits<float>::quiet_NaN();
+  try {
+    moe_route(ids, weights, logits, {}, m.context);
+    FAIL();
+  } catch (const CheckError& error) {
+    EXPECT_NE(std::string(error.what()).find("token 217"), std::string::npos) << error.what();
+  }
+}
+
+TEST(MoePermute, SortPermuteUnpermuteIsAWeightedCopy) {
+  Machine m;
+  Inputs in(3);
+  const int64_t tokens = 50, k = 3, experts = 7, hidden = 70;
+  const Tensor x = in.normal({tokens, hidden}), ids = in.integers({tokens, k}, 0, experts);
+  const Tensor order = in.empty(DType::i32, {tokens * k}), offsets = in.empty(DType::i32, {experts + 1});
+  moe_sort(order, offsets, ids, m.context);
+  for (int64_t e = 0; e < experts; ++e)
+    for (int32_t i = offsets.as<int32_t>()[e]; i < offsets.as<int32_t>()[e + 1]; ++i) {
+      EXPECT_EQ(ids.as<int32_t>()[order.as<int32_t>()[i]], e);
+      if (i > offsets.as<int32_t>()[e]) {
+        EXPECT_LT(order.as<int32_t>()[i - 1], order.as<int32_t>()[i]) << "not stable";
+      }
+    }
+  ASSERT_EQ(offsets.as<int32_t>()[experts], tokens * k);
+
+  const Tensor sorted = in.empty(DType::f32, {tokens * k, hidden}), out = in.empty(DType::f32, {tokens, hidden});
+  moe_permute(sorted, x, order, k, m.context);
+  const Tensor place = in.empty(DType::i32, {tokens, k}), weights = in.empty(DType::f32, {tokens, k});
+  for (int32_t i = 0; i < tokens * k; ++i) place.as<int32_t>()[order.as<int32_t>()[i]] = i;
+  for (int64_t t = 0; t < tokens; ++t)  // 0.5 + 0.25 + 0.25: exact
+    for (int64_t s = 0; s < k; ++s) weights.as<float>()[t * k + s] = s == 0 ? 0.5f : 0.25f;
+  moe_unpermute(out, sorted, place, weights, m.context);
+  for (int64_t i = 0; i < tokens * hidden; ++i) ASSERT_EQ(out.as<float>()[i], x.as<float>()[i]);
+}
+
+}  // namespace
+}  // namespace weft::test
