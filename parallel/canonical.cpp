@@ -9,11 +9,17 @@
 namespace weft {
 namespace {
 
-bool inside(Range node, Range run) { return run.begin <= node.begin && node.end <= run.end; }
-bool disjoint(Range node, Range run) { return node.end <= run.begin || run.end <= node.begin; }
+bool inside(Range node, Range run) {
+  return run.begin <= node.begin && node.end <= run.end;
+}
+bool disjoint(Range node, Range run) {
+  return node.end <= run.begin || run.end <= node.begin;
+}
 
 // Where the tree over `node` (two units or more) splits.
-int64_t middle(Range node) { return node.begin + static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(node.size() - 1))); }
+int64_t middle(Range node) {
+  return node.begin + static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(node.size() - 1)));
+}
 
 void collect_subtrees(Range node, Range run, std::vector<Range>& found) {
   if (disjoint(node, run)) return;
@@ -49,7 +55,8 @@ int stack_depth(const std::vector<Push>& program) {
 }  // namespace
 
 std::vector<Range> subtrees(int units, Range run) {
-  WEFT_CHECK(0 <= run.begin && run.begin <= run.end && run.end <= units, "[", run.begin, ", ", run.end, ") of ", units);
+  WEFT_CHECK(0 <= run.begin && run.begin <= run.end && run.end <= units, "[", run.begin, ", ", run.end,
+             ") of ", units);
   std::vector<Range> found;
   if (run.size() > 0) collect_subtrees({0, units}, run, found);
   return found;
@@ -60,7 +67,8 @@ KPlan canonical_plan(const Units& units, Range run) {
   const int64_t first_column = units.bounds[run.begin];
   for (const Range& tree : subtrees(units.count(), run)) {
     std::vector<Push> program;
-    flatten(tree, [](Range node) { return node.size() == 1; }, program);
+    flatten(
+        tree, [](Range node) { return node.size() == 1; }, program);
     plan.max_depth = std::max(plan.max_depth, stack_depth(program));
     for (const Push& push : program) {
       const Range columns = units.range(push.node);
@@ -74,7 +82,8 @@ KPlan canonical_plan(const Units& units, Range run) {
 CombinePlan combine_plan(int units, std::span<const Range> runs_of_ranks) {
   std::vector<Push> program;
   const auto owned_by_one_rank = [&](Range node) {
-    return std::any_of(runs_of_ranks.begin(), runs_of_ranks.end(), [&](Range run) { return inside(node, run); });
+    return std::any_of(runs_of_ranks.begin(), runs_of_ranks.end(),
+                       [&](Range run) { return inside(node, run); });
   };
   int64_t covered = 0;
   for (const Range& run : runs_of_ranks) {

@@ -1,8 +1,9 @@
 #pragma once
-// Canonical reduction (docs/arithmetic.md): U unit sums are added in one binary tree that depends on U alone. The tree over
-// [a, b) splits at a + the largest power of two smaller than b - a; a rank that owns a contiguous run of units can compute
-// the maximal complete subtrees inside its run, and whoever has all subtrees of all ranks can finish the tree with the
-// same additions a single rank would make. So the result has the same bits on any number of ranks.
+// Canonical reduction (docs/arithmetic.md): U unit sums are added in one binary tree that depends on U alone.
+// The tree over [a, b) splits at a + the largest power of two smaller than b - a; a rank that owns a
+// contiguous run of units can compute the maximal complete subtrees inside its run, and whoever has all
+// subtrees of all ranks can finish the tree with the same additions a single rank would make. So the result
+// has the same bits on any number of ranks.
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -15,12 +16,13 @@ namespace weft {
 // Maximal complete subtrees of the tree over [0, units) that lie inside `run`, left to right.
 std::vector<Range> subtrees(int units, Range run);
 
-// The summation program of the rank that owns units `run`: one output a subtree of subtrees(units, run). Columns are
-// counted from the first column of the run. An empty run gives a plan without steps and outputs.
+// The summation program of the rank that owns units `run`: one output a subtree of subtrees(units, run).
+// Columns are counted from the first column of the run. An empty run gives a plan without steps and outputs.
 KPlan canonical_plan(const Units& units, Range run);
 
-// The additions that finish the tree from all ranks' subtrees in ascending order, as the same kind of stack program:
-// push part i, then merge `merges[i]` times (top two entries a below b become a + b). One entry remains.
+// The additions that finish the tree from all ranks' subtrees in ascending order, as the same kind of stack
+// program: push part i, then merge `merges[i]` times (top two entries a below b become a + b). One entry
+// remains.
 struct CombinePlan {
   static constexpr int kMaxDepth = 16;
   std::vector<int> merges;  // one an input part
@@ -39,7 +41,8 @@ struct SplitSum {
   int ranks() const { return static_cast<int>(parts_of_rank.size()); }
   int parts() const { return static_cast<int>(combine.merges.size()); }
 
-  // Rank r owns units split_evenly(units.count(), ranks, r). With one rank the sum is complete where it is computed.
+  // Rank r owns units split_evenly(units.count(), ranks, r). With one rank the sum is complete where it is
+  // computed.
   static SplitSum make(const Units& units, int ranks, int rank);
 };
 

@@ -4,10 +4,10 @@
 
 namespace weft {
 
-// A collective of all ranks; rank 0 prints one row (or one JSON object on one line) for each operation and size.
-// bytes: what a rank holds at the end (all_gather_v), sends (all_to_all_v), or receives (broadcast).
-// Formulae of nccl-tests: algbw = bytes / time; busbw = algbw (n - 1) / n for all_gather_v and all_to_all_v, algbw for
-// broadcast. Returns the exit code.
+// A collective of all ranks; rank 0 prints one row (or one JSON object on one line) for each operation and
+// size. bytes: what a rank holds at the end (all_gather_v), sends (all_to_all_v), or receives (broadcast).
+// Formulae of nccl-tests: algbw = bytes / time; busbw = algbw (n - 1) / n for all_gather_v and all_to_all_v,
+// algbw for broadcast. Returns the exit code.
 int run_comm_benchmarks(RankComm& ranks, bool json);
 
 }  // namespace weft

@@ -14,8 +14,9 @@
 namespace weft {
 namespace {
 
-// A barrier that abort() can end. Epoch, arrivals and the aborted bit share one word, so either all ranks of an epoch see
-// it completed or all see it aborted: nobody leaves, and frees the buffer that another rank has begun to read.
+// A barrier that abort() can end. Epoch, arrivals and the aborted bit share one word, so either all ranks of
+// an epoch see it completed or all see it aborted: nobody leaves, and frees the buffer that another rank has
+// begun to read.
 class Barrier {
  public:
   explicit Barrier(int ranks) : ranks_(static_cast<uint32_t>(ranks)) {}
@@ -114,8 +115,8 @@ class ThreadCommunicator final : public Communicator {
     traffic_.all_gather += counts[rank_] * (size() - 1);
   }
 
-  void all_to_all_v(std::span<std::byte> recv, std::span<const int64_t> recv_counts, std::span<const std::byte> send,
-                    std::span<const int64_t> send_counts) override {
+  void all_to_all_v(std::span<std::byte> recv, std::span<const int64_t> recv_counts,
+                    std::span<const std::byte> send, std::span<const int64_t> send_counts) override {
     check_all_to_all(recv, recv_counts, send, send_counts);
     exchange({send, send_counts}, "all_to_all_v: ranks disagree on counts", [&](int peer, const Slot& slot) {
       if (slot.counts[rank_] != recv_counts[peer]) return false;
@@ -129,7 +130,8 @@ class ThreadCommunicator final : public Communicator {
   void broadcast(std::span<std::byte> data, int root) override {
     exchange({data, {}}, "broadcast: ranks disagree on the size", [&](int peer, const Slot& slot) {
       if (slot.data.size() != data.size()) return false;
-      if (peer == root && rank_ != root && !data.empty()) std::memcpy(data.data(), slot.data.data(), data.size());
+      if (peer == root && rank_ != root && !data.empty())
+        std::memcpy(data.data(), slot.data.data(), data.size());
       return true;
     });
     if (rank_ == root) traffic_.broadcast += static_cast<int64_t>(data.size()) * (size() - 1);
@@ -138,7 +140,8 @@ class ThreadCommunicator final : public Communicator {
   void abort(const std::string& reason) override { world_->abort(reason); }
 
  private:
-  // Shows `mine`, runs take(peer, slot) for every rank in order, and keeps the buffers alive until all have taken.
+  // Shows `mine`, runs take(peer, slot) for every rank in order, and keeps the buffers alive until all have
+  // taken.
   template <class Take>
   void exchange(const Slot& mine, const char* mismatch, const Take& take) {
     world_->slots[rank_] = mine;
@@ -217,12 +220,14 @@ std::vector<RankComm> thread_ranks(int n) {
   auto world = std::make_shared<World>(n);
   std::vector<RankComm> ranks;
   for (int rank = 0; rank < n; ++rank) {
-    ranks.push_back({std::make_unique<ThreadCommunicator>(world, rank), std::make_unique<ThreadHostComm>(world, rank),
-                     rank, n});
+    ranks.push_back({std::make_unique<ThreadCommunicator>(world, rank),
+                     std::make_unique<ThreadHostComm>(world, rank), rank, n});
   }
   return ranks;
 }
 
-RankComm single_rank() { return std::move(thread_ranks(1)[0]); }
+RankComm single_rank() {
+  return std::move(thread_ranks(1)[0]);
+}
 
 }  // namespace weft

@@ -1,8 +1,8 @@
 #pragma once
-// Tensors between ranks. Every method is a collective: all ranks of the communicator call it in the same order, ranks with
-// nothing to give take part with zero bytes. Buffers are bytes of this rank's device; send and receive must not overlap.
-// A failed peer or abort() on any rank makes the call throw CommError on every rank; no call waits for ever for a rank
-// that said abort(). Waits yield the CPU.
+// Tensors between ranks. Every method is a collective: all ranks of the communicator call it in the same
+// order, ranks with nothing to give take part with zero bytes. Buffers are bytes of this rank's device; send
+// and receive must not overlap. A failed peer or abort() on any rank makes the call throw CommError on every
+// rank; no call waits for ever for a rank that said abort(). Waits yield the CPU.
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -24,11 +24,14 @@ class Communicator {
   virtual int rank() const = 0;
   virtual int size() const = 0;
 
-  // recv = the pieces of ranks 0, 1, ... in order; piece r has counts[r] bytes on every rank; send has counts[rank()].
-  virtual void all_gather_v(std::span<std::byte> recv, std::span<const std::byte> send, std::span<const int64_t> counts) = 0;
-  // send holds send_counts[r] bytes for each rank r in order; recv gets recv_counts[r] bytes from each rank r in order.
-  virtual void all_to_all_v(std::span<std::byte> recv, std::span<const int64_t> recv_counts, std::span<const std::byte> send,
-                            std::span<const int64_t> send_counts) = 0;
+  // recv = the pieces of ranks 0, 1, ... in order; piece r has counts[r] bytes on every rank; send has
+  // counts[rank()].
+  virtual void all_gather_v(std::span<std::byte> recv, std::span<const std::byte> send,
+                            std::span<const int64_t> counts) = 0;
+  // send holds send_counts[r] bytes for each rank r in order; recv gets recv_counts[r] bytes from each rank r
+  // in order.
+  virtual void all_to_all_v(std::span<std::byte> recv, std::span<const int64_t> recv_counts,
+                            std::span<const std::byte> send, std::span<const int64_t> send_counts) = 0;
   virtual void broadcast(std::span<std::byte> data, int root) = 0;
   // Makes every waiting and later call on every rank throw CommError(reason).
   virtual void abort(const std::string& reason) = 0;
@@ -41,14 +44,16 @@ class Communicator {
 
  protected:
   // CheckError where this rank's own arguments contradict each other.
-  void check_all_gather(std::span<std::byte> recv, std::span<const std::byte> send, std::span<const int64_t> counts) const;
-  void check_all_to_all(std::span<std::byte> recv, std::span<const int64_t> recv_counts, std::span<const std::byte> send,
-                        std::span<const int64_t> send_counts) const;
+  void check_all_gather(std::span<std::byte> recv, std::span<const std::byte> send,
+                        std::span<const int64_t> counts) const;
+  void check_all_to_all(std::span<std::byte> recv, std::span<const int64_t> recv_counts,
+                        std::span<const std::byte> send, std::span<const int64_t> send_counts) const;
   Traffic traffic_;
 };
 
-// The control plane: small values between processes' hosts. Idle ranks block in receive() on a futex or socket and use no
-// CPU; after a message they spin for a bounded time first, since in a busy engine the next plan is microseconds away.
+// The control plane: small values between processes' hosts. Idle ranks block in receive() on a futex or
+// socket and use no CPU; after a message they spin for a bounded time first, since in a busy engine the next
+// plan is microseconds away.
 class HostComm {
  public:
   virtual ~HostComm() = default;
@@ -72,7 +77,7 @@ std::vector<RankComm> thread_ranks(int n);
 
 // This process's place in an mpirun (or PMI) job; {1 rank} without touching MPI when not started by one.
 bool under_mpi_launcher();
-RankComm mpi_rank();        // initialises MPI (MPI_THREAD_FUNNELED); only if under_mpi_launcher()
+RankComm mpi_rank();  // initialises MPI (MPI_THREAD_FUNNELED); only if under_mpi_launcher()
 RankComm single_rank();
 // Ends the whole job with `code`: MPI_Abort if MPI is up, else std::_Exit. Any thread.
 [[noreturn]] void abort_job(int code);

@@ -1,6 +1,6 @@
 #pragma once
-// The control plane between processes: a star of TCP connections around rank 0. A waiting rank sleeps in poll(), where an
-// idle MPI call would burn a core.
+// The control plane between processes: a star of TCP connections around rank 0. A waiting rank sleeps in
+// poll(), where an idle MPI call would burn a core.
 #include <array>
 #include <memory>
 #include <string>
@@ -20,7 +20,8 @@ class HostListener {
 
   // "address port token", for the other ranks alone: whoever shows the token is let in.
   std::string invitation() const;
-  // Waits for ranks 1 .. size - 1; strangers are turned away. CommError when a rank does not come within 60 s.
+  // Waits for ranks 1 .. size - 1; strangers are turned away. CommError when a rank does not come within 60
+  // s.
   std::unique_ptr<HostComm> accept(int size);
 
  private:

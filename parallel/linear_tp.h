@@ -1,8 +1,9 @@
 #pragma once
-// The tensor-parallel collectives of the tree, all of them. A layer says column_parallel / row_parallel and never
-// communicates itself. One rank is the special case of one rank: nothing here branches on "distributed".
-// Tensors are f32 and contiguous unless said otherwise. Scratch comes from p.context.workspace; <op>_workspace() is its
-// upper bound for `tokens` rows or fewer. Every function but column_parallel is a collective of p.comm.
+// The tensor-parallel collectives of the tree, all of them. A layer says column_parallel / row_parallel and
+// never communicates itself. One rank is the special case of one rank: nothing here branches on
+// "distributed". Tensors are f32 and contiguous unless said otherwise. Scratch comes from
+// p.context.workspace; <op>_workspace() is its upper bound for `tokens` rows or fewer. Every function but
+// column_parallel is a collective of p.comm.
 #include "kernels/core/context.h"
 #include "kernels/linear/linear.h"
 #include "parallel/canonical.h"
@@ -10,19 +11,21 @@
 
 namespace weft {
 
-// Who keeps which rows (tokens) of the residual stream in this step. sharded: rank r owns split_evenly(tokens, size, r);
-// replicated: every rank holds all rows and repeats their small work, which costs one exchange less when tokens are few.
-// The bits are the same.
+// Who keeps which rows (tokens) of the residual stream in this step. sharded: rank r owns
+// split_evenly(tokens, size, r); replicated: every rank holds all rows and repeats their small work, which
+// costs one exchange less when tokens are few. The bits are the same.
 struct TokenShard {
   int64_t tokens = 0;
-  Range own;         // this rank's rows
+  Range own;  // this rank's rows
   bool replicated = true;
 
   // The cheaper form for this many tokens (measured: docs/arithmetic.md).
   static TokenShard make(int64_t tokens, int ranks, int rank);
   // Either form, for tests and measurements.
   static TokenShard all(int64_t tokens) { return {tokens, {0, tokens}, true}; }
-  static TokenShard sharded(int64_t tokens, int ranks, int rank) { return {tokens, split_evenly(tokens, ranks, rank), false}; }
+  static TokenShard sharded(int64_t tokens, int ranks, int rank) {
+    return {tokens, split_evenly(tokens, ranks, rank), false};
+  }
 
   // The rows of rank `rank`.
   Range rows_of(int ranks, int rank) const { return replicated ? own : split_evenly(tokens, ranks, rank); }
@@ -37,35 +40,42 @@ struct Parallel {
 
 // A row-parallel matrix: this rank's units along K, and how the ranks' sums become one.
 struct RowParallel {
-  PackedMatrix weight;      // (N, own K), without a bias of its own
+  PackedMatrix weight;  // (N, own K), without a bias of its own
   SplitSum sum;
   std::vector<float> bias;  // (N) or empty; added once, after the reduction
 };
 
-// y = x w^T + bias: this rank's columns of the output. No communication. Workspace: linear_workspace of a sequential plan.
+// y = x w^T + bias: this rank's columns of the output. No communication. Workspace: linear_workspace of a
+// sequential plan.
 void column_parallel(Tensor y, Tensor x, const PackedMatrix& w, Parallel& p);
 
-// out (own rows, N) = canonical sum over all ranks of x w^T (+ bias).   x: (tokens, own K)   out must not alias x.
+// out (own rows, N) = canonical sum over all ranks of x w^T (+ bias).   x: (tokens, own K)   out must not
+// alias x.
 void row_parallel(Tensor out, Tensor x, const RowParallel& w, const TokenShard& shard, Parallel& p);
-int64_t row_parallel_workspace(const SplitSum& sum, int64_t tokens, int64_t n, int64_t k, Arithmetic a, int threads);
+int64_t row_parallel_workspace(const SplitSum& sum, int64_t tokens, int64_t n, int64_t k, Arithmetic a,
+                               int threads);
 
-// The same sum for experts that are split over ranks: out (pairs, N) complete on every rank; x (pairs, own K) holds the
-// rows of expert e at [offsets[e], offsets[e + 1]). Sums of one rank (SplitSum::make(units, 1, 0): whole experts) need no
-// exchange and give the same bits. Workspace: row_parallel_workspace with tokens = pairs.
-void grouped_row_parallel(Tensor out, Tensor x, std::span<const PackedMatrix> w, std::span<const int32_t> offsets,
-                          const SplitSum& sum, Parallel& p);
+// The same sum for experts that are split over ranks: out (pairs, N) complete on every rank; x (pairs, own K)
+// holds the rows of expert e at [offsets[e], offsets[e + 1]). Sums of one rank (SplitSum::make(units, 1, 0):
+// whole experts) need no exchange and give the same bits. Workspace: row_parallel_workspace with tokens =
+// pairs.
+void grouped_row_parallel(Tensor out, Tensor x, std::span<const PackedMatrix> w,
+                          std::span<const int32_t> offsets, const SplitSum& sum, Parallel& p);
 
-// all (tokens, ...) from every rank's own rows; a replicated shard copies nothing: returns `own` itself. f32 or i32.
+// all (tokens, ...) from every rank's own rows; a replicated shard copies nothing: returns `own` itself. f32
+// or i32.
 Tensor gather_tokens(Tensor all, Tensor own, const TokenShard& shard, Parallel& p);
 
 // out (own rows, hidden) = rows ids of an embedding table of `vocab` rows, of which rank r holds
 // split_evenly(vocab, size, r).   ids: (tokens) i32, equal on all ranks, each in [0, vocab)
-void vocab_embed(Tensor out, Tensor ids, const PackedMatrix& table, int64_t vocab, const TokenShard& shard, Parallel& p);
+void vocab_embed(Tensor out, Tensor ids, const PackedMatrix& table, int64_t vocab, const TokenShard& shard,
+                 Parallel& p);
 int64_t vocab_embed_workspace(int64_t tokens, int64_t hidden, int ranks);
 
 // logits (rows, vocab) on rank 0 (other ranks' logits are left alone) = x head^T; rank r holds rows
 // split_evenly(vocab, size, r) of the head.   x: (rows, hidden), equal on all ranks
 void vocab_logits(Tensor logits, Tensor x, const PackedMatrix& head, int64_t vocab, Parallel& p);
-int64_t vocab_logits_workspace(int64_t rows, int64_t vocab, int64_t hidden, int ranks, Arithmetic a, int threads);
+int64_t vocab_logits_workspace(int64_t rows, int64_t vocab, int64_t hidden, int ranks, Arithmetic a,
+                               int threads);
 
 }  // namespace weft

@@ -17,8 +17,8 @@ inline void cpu_relax() {
 // In a busy engine the next message is microseconds away; after this long a waiting rank goes to sleep.
 inline constexpr std::chrono::microseconds kAwake{200};
 
-// Polls done() for at most kAwake; true as soon as it is. Yields in between, so that ranks which outnumber the CPUs make
-// progress.
+// Polls done() for at most kAwake; true as soon as it is. Yields in between, so that ranks which outnumber
+// the CPUs make progress.
 template <class Done>
 bool poll_awake(Done done) {
   for (int i = 0; i < 200; ++i) {

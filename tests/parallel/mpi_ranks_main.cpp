@@ -34,7 +34,7 @@ class MpiCase : public testing::Test {
 };
 
 int run_cases(RankComm& ranks) {
-  for (const auto& group : {comm_cases(), linear_tp_cases()}) {
+  for (const auto& group : {comm_cases(), linear_tp_cases(), expert_cases()}) {
     for (const RankCase& rank_case : group) {
       testing::RegisterTest("Mpi", rank_case.name, nullptr, nullptr, __FILE__, __LINE__,
                             [&ranks, rank_case] { return new MpiCase(rank_case, ranks); });
@@ -43,13 +43,15 @@ int run_cases(RankComm& ranks) {
   return RUN_ALL_TESTS();
 }
 
-// The last rank aborts while the others wait for it; all must hear why. The process ends without MPI_Finalize.
+// The last rank aborts while the others wait for it; all must hear why. The process ends without
+// MPI_Finalize.
 int run_abort(RankComm& ranks) {
   Communicator& comm = *ranks.tensors;
   if (comm.rank() == comm.size() - 1) {
     std::this_thread::sleep_for(std::chrono::milliseconds(300));
     comm.abort("the disk is on fire");
-    std::this_thread::sleep_for(std::chrono::milliseconds(500));  // mpirun kills the others when this one ends
+    std::this_thread::sleep_for(
+        std::chrono::milliseconds(500));  // mpirun kills the others when this one ends
     return 0;
   }
   std::vector<std::byte> all(comm.size() * 64), mine(64);
@@ -79,7 +81,8 @@ int run_idle(RankComm& ranks, int seconds) {
   const auto cpu_seconds = [] {
     rusage usage;
     getrusage(RUSAGE_SELF, &usage);
-    return usage.ru_utime.tv_sec + usage.ru_stime.tv_sec + 1e-6 * (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+    return usage.ru_utime.tv_sec + usage.ru_stime.tv_sec +
+           1e-6 * (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
   };
   for (int i = 0; i < 1000; ++i) ranks.host->receive();
   const double before = cpu_seconds();

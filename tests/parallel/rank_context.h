@@ -1,5 +1,6 @@
 #pragma once
-// What a rank needs around a collective op in a test: threads, an arena of exactly the declared workspace, random data.
+// What a rank needs around a collective op in a test: threads, an arena of exactly the declared workspace,
+// random data.
 #include <cstring>
 #include <random>
 
@@ -31,7 +32,8 @@ struct Matrix {
   Matrix block(Range r, Range c) const {
     Matrix out(r.size(), c.size());
     for (int64_t i = 0; i < out.rows; ++i) {
-      for (int64_t j = 0; j < out.cols; ++j) out.values[i * out.cols + j] = values[(r.begin + i) * cols + c.begin + j];
+      for (int64_t j = 0; j < out.cols; ++j)
+        out.values[i * out.cols + j] = values[(r.begin + i) * cols + c.begin + j];
     }
     return out;
   }
@@ -47,12 +49,14 @@ struct Matrix {
   }
 };
 
-// Signs, zeros and 2^12 between the largest and the smallest: sums depend on their order. The same on every rank.
+// Signs, zeros and 2^12 between the largest and the smallest: sums depend on their order. The same on every
+// rank.
 inline Matrix random_matrix(int64_t rows, int64_t cols, uint32_t seed) {
   std::mt19937 random(seed);
   std::uniform_real_distribution<float> mantissa(-1, 1), exponent(-6, 6);
   Matrix matrix(rows, cols);
-  for (float& value : matrix.values) value = random() % 16 ? mantissa(random) * std::exp2(exponent(random)) : -0.0f;
+  for (float& value : matrix.values)
+    value = random() % 16 ? mantissa(random) * std::exp2(exponent(random)) : -0.0f;
   return matrix;
 }
 

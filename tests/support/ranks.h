@@ -10,8 +10,8 @@
 
 namespace weft {
 
-// Calls fn(rank's connection) on n threads, one a rank. When a rank throws, the others are aborted, and the first error
-// is rethrown after all have ended.
+// Calls fn(rank's connection) on n threads, one a rank. When a rank throws, the others are aborted, and the
+// first error is rethrown after all have ended.
 inline void run_ranks(int n, const std::function<void(RankComm&)>& fn) {
   std::vector<RankComm> ranks = thread_ranks(n);
   std::mutex mutex;
