@@ -4,6 +4,8 @@
 #include <immintrin.h>
 
 #include <cstring>
+#include <type_traits>
+#include <utility>
 
 #include "kernels/linear/cpu_kernels.h"
 #include "kernels/linear/cpu_target.h"

@@ -1,53 +1,70 @@
 // Included by cpu_<isa>.cpp (see cpu_kernels-inl.h): f32 arithmetic. Quantised weights are expanded to a tile
 // of 32 columns that stays in L1 and serves all rows.
 
-// R rows by C vectors of lanes: one FMA chain for each, over k.
+// R rows by C vectors of lanes: one FMA chain for each, over k, from 0 if `fresh`.
 template <int R, int C, class W>
-inline void fma_tile(const W* __restrict w, const float* __restrict x, int64_t x_row, int64_t k,
-                     float* __restrict acc) {
-  F c[R][C];
-  WEFT_UNROLL for (int r = 0; r < R; ++r) WEFT_UNROLL for (int j = 0; j < C; ++j) c[r][j] =
-      load(acc + r * kPanel + j * kLanes);
+inline void fma_tile(const W* __restrict w, const float* __restrict x, int64_t x_row, int64_t k, bool fresh,
+                     float* __restrict sums) {
+  F acc[R][C];
+  WEFT_UNROLL
+  for (int r = 0; r < R; ++r) {
+    WEFT_UNROLL
+    for (int j = 0; j < C; ++j) acc[r][j] = fresh ? set(0) : load(sums + r * kPanel + j * kLanes);
+  }
   for (int64_t i = 0; i < k; ++i) {
     F wi[C];
-    WEFT_UNROLL for (int j = 0; j < C; ++j) wi[j] = load(w + i * kPanel + j * kLanes);
-    WEFT_UNROLL for (int r = 0; r < R; ++r) {
+    WEFT_UNROLL
+    for (int j = 0; j < C; ++j) wi[j] = load(w + i * kPanel + j * kLanes);
+    WEFT_UNROLL
+    for (int r = 0; r < R; ++r) {
       const F xi = set(x[r * x_row + i]);
-      WEFT_UNROLL for (int j = 0; j < C; ++j) c[r][j] = fma(xi, wi[j], c[r][j]);
+      WEFT_UNROLL
+      for (int j = 0; j < C; ++j) acc[r][j] = fma(xi, wi[j], acc[r][j]);
     }
   }
-  WEFT_UNROLL for (int r = 0; r < R; ++r) WEFT_UNROLL for (int j = 0; j < C; ++j)
-      store(acc + r * kPanel + j * kLanes, c[r][j]);
+  WEFT_UNROLL
+  for (int r = 0; r < R; ++r) {
+    WEFT_UNROLL
+    for (int j = 0; j < C; ++j) store(sums + r * kPanel + j * kLanes, acc[r][j]);
+  }
 }
 
+// All lanes of a panel; a single row takes them at once, so that the panel is read in one stream.
 template <int R, class W>
-inline void fma_rows(const W* w, const float* x, int64_t x_row, int64_t k, int64_t& rows, float*& acc,
-                     const float*& from) {
+void fma_lanes(const W* w, const float* x, int64_t x_row, int64_t k, bool fresh, float* sums) {
   constexpr int C = R == 1 ? kPanel / kLanes : 2;
-  while (rows >= R) {
-    for (int lane = 0; lane < kPanel; lane += C * kLanes)
-      fma_tile<R, C>(w + lane, from, x_row, k, acc + lane);
-    rows -= R, acc += R * kPanel, from += R * x_row;
-  }
+  for (int lane = 0; lane < kPanel; lane += C * kLanes)
+    fma_tile<R, C>(w + lane, x, x_row, k, fresh, sums + lane);
+}
+
+template <class W, int... R>
+inline void fma_row_tile(std::integer_sequence<int, R...>, int64_t rows, const W* w, const float* x,
+                         int64_t x_row, int64_t k, bool fresh, float* sums) {
+  static constexpr decltype(&fma_lanes<1, W>) kByRows[] = {fma_lanes<R + 1, W>...};
+  kByRows[rows - 1](w, x, x_row, k, fresh, sums);
 }
 
 template <class W>
-inline void fma_all_rows(const W* w, const float* x, int64_t x_row, int64_t k, int64_t rows, float* acc) {
-  fma_rows<kFmaRows>(w, x, x_row, k, rows, acc, x);
-  if constexpr (kFmaRows > 8) fma_rows<8>(w, x, x_row, k, rows, acc, x);
-  fma_rows<4>(w, x, x_row, k, rows, acc, x);
-  fma_rows<2>(w, x, x_row, k, rows, acc, x);
-  fma_rows<1>(w, x, x_row, k, rows, acc, x);
+inline void fma_all_rows(const W* w, const float* x, int64_t x_row, int64_t k, int64_t rows, bool fresh,
+                         float* sums) {
+  const int64_t tiles = (rows + kFmaRows - 1) / kFmaRows;
+  for (int64_t t = 0; t < tiles; ++t) {
+    const RowTile tile = row_tile(rows, kFmaRows, t);
+    fma_row_tile<W>(std::make_integer_sequence<int, kFmaRows>(), tile.rows, w, x + tile.begin * x_row, x_row,
+                    k, fresh, sums + tile.begin * kPanel);
+  }
 }
+
+constexpr int64_t kFmaChunk = 128;  // of K: what all rows reuse stays in L1
 
 template <class W>
 void fma_plain(const std::byte* panel, int64_t k_begin, int64_t k_end, const float* x, int64_t x_row,
-               int64_t rows, float* acc) {
-  constexpr int64_t kChunk = 128;  // of K: what all rows reuse stays in L1
+               int64_t rows, float* sums) {
   const W* w = reinterpret_cast<const W*>(panel);
-  if (rows == 1) return fma_all_rows(w + k_begin * kPanel, x, x_row, k_end - k_begin, rows, acc);
-  for (int64_t k = k_begin; k < k_end; k += kChunk)
-    fma_all_rows(w + k * kPanel, x + (k - k_begin), x_row, min_of(kChunk, k_end - k), rows, acc);
+  const int64_t chunk = rows <= kFmaRows ? k_end - k_begin : kFmaChunk;
+  for (int64_t k = k_begin; k < k_end; k += chunk)
+    fma_all_rows(w + k * kPanel, x + (k - k_begin), x_row, min_of(chunk, k_end - k), rows, k == k_begin,
+                 sums);
 }
 
 // tile[k][lane] = weights of a sub-block, exactly as quant::dequantize gives them.
@@ -79,19 +96,19 @@ inline void dequantise(const std::byte* panel, int64_t index, float* __restrict 
 
 template <DType T>
 void fma_quantised(const std::byte* panel, int64_t k_begin, int64_t k_end, const float* x, int64_t x_row,
-                   int64_t rows, float* acc) {
-  constexpr int64_t kChunk = 128;
-  alignas(64) float tile[kChunk * kPanel];
-  for (int64_t k = k_begin / 32 * 32; k < k_end; k += kChunk) {
-    const int64_t begin = max_of(k, k_begin), end = min_of(k + kChunk, k_end);
+                   int64_t rows, float* sums) {
+  alignas(64) float tile[kFmaChunk * kPanel];
+  for (int64_t k = k_begin / 32 * 32; k < k_end; k += kFmaChunk) {
+    const int64_t begin = max_of(k, k_begin), end = min_of(k + kFmaChunk, k_end);
     for (int64_t sub = k; sub < end; sub += 32) dequantise<T>(panel, sub / 32, tile + (sub - k) * kPanel);
-    fma_all_rows(tile + (begin - k) * kPanel, x + (begin - k_begin), x_row, end - begin, rows, acc);
+    fma_all_rows(tile + (begin - k) * kPanel, x + (begin - k_begin), x_row, end - begin, rows,
+                 begin == k_begin, sums);
   }
 }
 
 void fma_kernel(DType dtype, const std::byte* panel, int64_t k_begin, int64_t k_end, const float* x,
-                int64_t x_row, int64_t rows, float* acc) {
-  const auto run = [&](auto f) { f(panel, k_begin, k_end, x, x_row, rows, acc); };
+                int64_t x_row, int64_t rows, float* sums) {
+  const auto run = [&](auto f) { f(panel, k_begin, k_end, x, x_row, rows, sums); };
   switch (dtype) {
     case DType::f32:
       return run(fma_plain<float>);

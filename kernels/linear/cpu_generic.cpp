@@ -1,6 +1,8 @@
 // Plain C++: any CPU. Slow where the compiler finds no vector form, and where std::fma is a library call.
 #include <cmath>
 #include <cstring>
+#include <type_traits>
+#include <utility>
 
 #include "kernels/linear/cpu_kernels.h"
 #include "kernels/linear/packed_format.h"

@@ -8,7 +8,6 @@
 //   += 16 * bit t round_f16(x, n, out)
 // so that all of it stays private to that file.
 constexpr int kPanel = PackedMatrix::kPanel;
-constexpr int64_t kBlockBytes = kBiased ? 32 : 64;  // of 32 activations
 
 inline int64_t min_of(int64_t a, int64_t b) {
   return a < b ? a : b;
@@ -36,5 +35,5 @@ void round_kernel(Arithmetic a, const float* x, int64_t n, float* out) {
 }
 
 constexpr Kernels make_kernels(Isa isa) {
-  return {isa, kBiased ? 1 : 2, round_kernel, quantise_kernel, fma_kernel, dot_kernel, add_kernel};
+  return {isa, kBiased ? 1 : 2, kDotRows, round_kernel, quantise_kernel, fma_kernel, dot_kernel, add_kernel};
 }

@@ -27,31 +27,47 @@ struct BlockScale {
   int32_t start_half;  // the same over the first 16
 };
 
-// x of one product as q8: blocks of 32 stored columns, zero outside of the plan's step. The integers are
-// q_bytes wide.
+// Rows of x that a register tile takes together. A block of rows is cut into the fewest tiles of at most
+// `limit` rows, as even as they can be.
+struct RowTile {
+  int64_t begin, rows;
+};
+inline RowTile row_tile(int64_t rows, int64_t limit, int64_t index) {
+  const int64_t tiles = (rows + limit - 1) / limit, begin = rows * index / tiles;
+  return {begin, rows * (index + 1) / tiles - begin};
+}
+inline RowTile row_tile_of(int64_t rows, int64_t limit, int64_t row) {
+  const int64_t tiles = (rows + limit - 1) / limit;
+  return row_tile(rows, limit, ((row + 1) * tiles - 1) / rows);
+}
+
+// A block of rows of x as q8: its tiles one after another, in each of them the rows side by side, so that a
+// tile of the product reads one stream. Blocks are 32 stored columns, zero outside of the plan's step; a word
+// is 4 bytes along K.
 struct QuantisedRows {
-  std::byte* q;        // (rows, blocks, 32)
-  BlockScale* scales;  // (rows, blocks)
-  int64_t blocks;
+  std::byte* q;        // of a tile: (blocks, 8 q_bytes, rows of the tile) words
+  BlockScale* scales;  // of a tile: (blocks, rows of the tile)
+  int64_t blocks;      // of all steps of the plan
 };
 
 struct Kernels {
   Isa isa;
-  int q_bytes;  // 1: int8, 2: int16
+  int q_bytes;    // width of a quantised activation. 1: int8, 2: int16
+  int tile_rows;  // limit of the tiles in QuantisedRows
 
   // out[0..n) = x rounded to bf16 or f16.
   void (*round)(Arithmetic a, const float* x, int64_t n, float* out);
-  // A block with the n <= 32 values of x at columns [first, first + n) and zeros elsewhere. dequantised[0..n)
-  // = d * q, unless it is null.
-  void (*quantise)(const float* x, int first, int n, std::byte* q, BlockScale* scale, float* dequantised);
-  // acc[r][lane] = fma(x[r][k], w[k][lane], acc) over stored columns k_begin <= k < k_end of a panel; x
-  // points to the value for k_begin. acc is (rows, 32).
+  // The block with the n <= 32 values of x at columns [first, first + n) and zeros elsewhere; its words are
+  // `stride` apart. dequantised[0..n) = d * q, unless it is null.
+  void (*quantise)(const float* x, int first, int n, std::byte* q, int64_t stride, BlockScale* scale,
+                   float* dequantised);
+  // sum[r][lane] = fma(x[r][k], w[k][lane], sum) over stored columns k_begin <= k < k_end of a panel, from 0;
+  // x points to the value for k_begin. sum is (rows, 32).
   void (*fma)(DType dtype, const std::byte* panel, int64_t k_begin, int64_t k_end, const float* x,
-              int64_t x_row, int64_t rows, float* acc);
-  // The q8 form over `count` blocks of 32 stored columns from `block`; x.q and x.scales point to the first of
-  // them.
+              int64_t x_row, int64_t rows, float* sum);
+  // The q8 form over `count` blocks of 32 stored columns, from `block` of the panel and x_block of x.
   void (*dot)(DType dtype, const std::byte* panel, int64_t block, int64_t count, const QuantisedRows& x,
-              int64_t rows, float* acc);
+              int64_t x_block, int64_t rows, float* sum);
   // to[0..n) += from[0..n)
   void (*add)(float* to, const float* from, int64_t n);
 };

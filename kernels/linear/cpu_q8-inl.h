@@ -5,8 +5,13 @@
 // the low bits.
 constexpr float kRoundingShift = 12582912.0f;
 
+// Activations as dot() takes them, and steps of a word along K in a block.
+using Code = std::conditional_t<kBiased, int8_t, int16_t>;
+constexpr int kSteps = kBiased ? 8 : 16;
+
 // The same arithmetic as quant::quantize_activation.
-void quantise_kernel(const float* x, int first, int n, std::byte* q, BlockScale* scale, float* dequantised) {
+void quantise_kernel(const float* x, int first, int n, std::byte* q, int64_t stride, BlockScale* scale,
+                     float* dequantised) {
   alignas(64) float v[32] = {};
   for (int i = 0; i < n; ++i) v[first + i] = x[i];
   uint32_t largest = 0;  // as bits of |v|, which order as the values do, Inf and NaN last
@@ -31,11 +36,10 @@ void quantise_kernel(const float* x, int first, int n, std::byte* q, BlockScale*
   for (int i = 0; i < 16; ++i) half += codes[i];
   for (int i = 16; i < 32; ++i) rest += codes[i];
   *scale = {d, d * static_cast<float>(half + rest), -128 * (half + rest), -128 * half};
-  if constexpr (kBiased) {
-    for (int i = 0; i < 32; ++i) reinterpret_cast<int8_t*>(q)[i] = static_cast<int8_t>(codes[i]);
-  } else {
-    for (int i = 0; i < 32; ++i) reinterpret_cast<int16_t*>(q)[i] = static_cast<int16_t>(codes[i]);
-  }
+  alignas(64) Code packed[32];
+  for (int i = 0; i < 32; ++i) packed[i] = static_cast<Code>(codes[i]);
+  for (int i = 0; i < kSteps; ++i)
+    __builtin_memcpy(q + i * stride * 4, reinterpret_cast<std::byte*>(packed) + i * 4, 4);
   for (int i = 0; dequantised && i < n; ++i) dequantised[i] = d * static_cast<float>(codes[first + i]);
 }
 
@@ -45,7 +49,6 @@ inline uint32_t subtract_pairs(uint32_t pair, uint32_t zero) {
 }
 
 // A sub-block ready for dot(): `words` in steps of kPanel 32-bit lanes.
-constexpr int kSteps = kBiased ? 8 : 16;
 struct CodeTile {
   const uint32_t* words;
   alignas(64) float d[kPanel];
@@ -79,83 +82,121 @@ inline void expand(const std::byte* panel, int64_t index, CodeTile& tile) {
   }
 }
 
-// acc of R rows by 2 vectors of lanes over `count` blocks. x.blocks is the distance of rows in blocks.
-template <DType T, int R>
-inline void dot_tile(const CodeTile* tiles, int count, int lane, const QuantisedRows& x,
-                     float* __restrict acc) {
-  constexpr int kHalves = T == DType::q6_K ? 2 : 1;
-  constexpr int64_t kBlockWords = kBiased ? 8 : 16;
-  const auto* q = reinterpret_cast<const int32_t*>(x.q);
-  for (int b = 0; b < count; ++b) {
-    const CodeTile& tile = tiles[b];
-    I total[R][2];
-    for (int half = 0; half < kHalves; ++half) {
-      I sum[R][2];
-      WEFT_UNROLL for (int r = 0; r < R; ++r) {
-        const BlockScale& s = x.scales[r * x.blocks + b];
-        const int start = kHalves == 1 ? s.start : half == 0 ? s.start_half : s.start - s.start_half;
-        sum[r][0] = sum[r][1] = kBiased ? set_codes(start) : zero_codes();
-      }
-      WEFT_UNROLL for (int step = half * kSteps / kHalves; step < (half + 1) * kSteps / kHalves; ++step) {
-        const I w0 = load_codes(tile.words + step * kPanel + lane);
-        const I w1 = load_codes(tile.words + step * kPanel + lane + kLanes);
-        WEFT_UNROLL for (int r = 0; r < R; ++r) {
-          const I xs = set_codes(q[(r * x.blocks + b) * kBlockWords + step]);
-          sum[r][0] = dot(sum[r][0], w0, xs);
-          sum[r][1] = dot(sum[r][1], w1, xs);
-        }
-      }
-      WEFT_UNROLL for (int r = 0; r < R; ++r) WEFT_UNROLL for (int j = 0; j < 2; ++j) {
-        if constexpr (kHalves == 1) {
-          total[r][j] = sum[r][j];
-        } else {
-          const I scaled = mul_int(sum[r][j], load_codes(tile.half_scale[half] + lane + j * kLanes));
-          total[r][j] = half == 0 ? scaled : add_int(total[r][j], scaled);
-        }
-      }
-    }
-    WEFT_UNROLL for (int r = 0; r < R; ++r) {
-      const BlockScale& s = x.scales[r * x.blocks + b];
-      WEFT_UNROLL for (int j = 0; j < 2; ++j) {
-        const int at = lane + j * kLanes;
-        F a = load(acc + r * kPanel + at);
-        a = fma(to_float(total[r][j]), mul(set(s.d), load(tile.d + at)), a);
-        if constexpr (kHasMin<T>) a = fma(set(s.d_sum), load(tile.m + at), a);
-        store(acc + r * kPanel + at, a);
-      }
+// Integer sums of R rows by 2 vectors of lanes over steps [begin, end) of a block; `half` of the block for
+// q6_K, else 2.
+template <int R>
+inline void dot_steps(const CodeTile& tile, int lane, int half, const int32_t* q, const BlockScale* scales,
+                      I sum[R][2]) {
+  WEFT_UNROLL
+  for (int r = 0; r < R; ++r) {
+    const BlockScale& s = scales[r];
+    const int32_t start = half == 2 ? s.start : half == 0 ? s.start_half : s.start - s.start_half;
+    sum[r][0] = sum[r][1] = kBiased ? set_codes(start) : zero_codes();
+  }
+  const int begin = half == 1 ? kSteps / 2 : 0, end = half == 0 ? kSteps / 2 : kSteps;
+  WEFT_UNROLL
+  for (int step = begin; step < end; ++step) {
+    const I w0 = load_codes(tile.words + step * kPanel + lane);
+    const I w1 = load_codes(tile.words + step * kPanel + lane + kLanes);
+    WEFT_UNROLL
+    for (int r = 0; r < R; ++r) {
+      const I x = set_codes(q[step * R + r]);
+      sum[r][0] = dot(sum[r][0], w0, x);
+      sum[r][1] = dot(sum[r][1], w1, x);
     }
   }
 }
 
 template <DType T, int R>
-inline void dot_rows(const CodeTile* tiles, int count, QuantisedRows& x, int64_t& rows, float*& acc) {
-  while (rows >= R) {
-    for (int lane = 0; lane < kPanel; lane += 2 * kLanes) dot_tile<T, R>(tiles, count, lane, x, acc);
-    rows -= R, acc += R * kPanel, x.q += R * x.blocks * kBlockBytes, x.scales += R * x.blocks;
+inline void dot_block(const CodeTile& tile, int lane, const int32_t* q, const BlockScale* scales,
+                      I total[R][2]) {
+  if constexpr (T != DType::q6_K) {
+    dot_steps<R>(tile, lane, 2, q, scales, total);
+  } else {
+    I second[R][2];
+    dot_steps<R>(tile, lane, 0, q, scales, total);
+    dot_steps<R>(tile, lane, 1, q, scales, second);
+    WEFT_UNROLL
+    for (int j = 0; j < 2; ++j) {
+      const I scale0 = load_codes(tile.half_scale[0] + lane + j * kLanes);
+      const I scale1 = load_codes(tile.half_scale[1] + lane + j * kLanes);
+      WEFT_UNROLL
+      for (int r = 0; r < R; ++r)
+        total[r][j] = add_int(mul_int(total[r][j], scale0), mul_int(second[r][j], scale1));
+    }
   }
+}
+
+// R rows by 2 vectors of lanes over `count` blocks; the sums begin at 0 if `fresh`.
+template <DType T, int R>
+inline void dot_tile(const CodeTile* tiles, int count, int lane, const int32_t* q, const BlockScale* scales,
+                     bool fresh, float* __restrict sums) {
+  F acc[R][2];
+  WEFT_UNROLL
+  for (int r = 0; r < R; ++r) {
+    WEFT_UNROLL
+    for (int j = 0; j < 2; ++j) acc[r][j] = fresh ? set(0) : load(sums + r * kPanel + lane + j * kLanes);
+  }
+  for (int b = 0; b < count; ++b, q += kSteps * R, scales += R) {
+    const CodeTile& tile = tiles[b];
+    I total[R][2];
+    dot_block<T, R>(tile, lane, q, scales, total);
+    WEFT_UNROLL
+    for (int j = 0; j < 2; ++j) {
+      const F d = load(tile.d + lane + j * kLanes);
+      WEFT_UNROLL
+      for (int r = 0; r < R; ++r) acc[r][j] = fma(to_float(total[r][j]), mul(set(scales[r].d), d), acc[r][j]);
+      if constexpr (kHasMin<T>) {
+        const F m = load(tile.m + lane + j * kLanes);
+        WEFT_UNROLL
+        for (int r = 0; r < R; ++r) acc[r][j] = fma(set(scales[r].d_sum), m, acc[r][j]);
+      }
+    }
+  }
+  WEFT_UNROLL
+  for (int r = 0; r < R; ++r) {
+    WEFT_UNROLL
+    for (int j = 0; j < 2; ++j) store(sums + r * kPanel + lane + j * kLanes, acc[r][j]);
+  }
+}
+
+template <DType T, int R>
+void dot_lanes(const CodeTile* tiles, int count, const int32_t* q, const BlockScale* scales, bool fresh,
+               float* sums) {
+  for (int lane = 0; lane < kPanel; lane += 2 * kLanes)
+    dot_tile<T, R>(tiles, count, lane, q, scales, fresh, sums);
+}
+
+template <DType T, int... R>
+inline void dot_row_tile(std::integer_sequence<int, R...>, int64_t rows, const CodeTile* tiles, int count,
+                         const int32_t* q, const BlockScale* scales, bool fresh, float* sums) {
+  static constexpr decltype(&dot_lanes<T, 1>) kByRows[] = {dot_lanes<T, R + 1>...};
+  kByRows[rows - 1](tiles, count, q, scales, fresh, sums);
 }
 
 template <DType T>
-void dot_blocks(const std::byte* panel, int64_t block, int64_t blocks, QuantisedRows x, int64_t rows,
-                float* acc) {
+void dot_blocks(const std::byte* panel, int64_t block, int64_t count, const QuantisedRows& x, int64_t x_block,
+                int64_t rows, float* sums) {
   constexpr int64_t kChunk = 8;
   CodeTile tiles[kChunk];
-  for (int64_t b = 0; b < blocks; b += kChunk) {
-    const int count = static_cast<int>(min_of(kChunk, blocks - b));
-    for (int i = 0; i < count; ++i) expand<T>(panel, block + b + i, tiles[i]);
-    QuantisedRows part = {x.q + b * kBlockBytes, x.scales + b, x.blocks};
-    int64_t left = rows;
-    float* to = acc;
-    dot_rows<T, kDotRows>(tiles, count, part, left, to);
-    if constexpr (kDotRows > 4) dot_rows<T, 4>(tiles, count, part, left, to);
-    dot_rows<T, 2>(tiles, count, part, left, to);
-    dot_rows<T, 1>(tiles, count, part, left, to);
+  const int64_t row_tiles = (rows + kDotRows - 1) / kDotRows;
+  const int64_t chunk = row_tiles == 1 ? 1 : kChunk;  // what no second tile reuses is read in one stream
+  for (int64_t b = 0; b < count; b += chunk) {
+    const int n = static_cast<int>(min_of(chunk, count - b));
+    for (int i = 0; i < n; ++i) expand<T>(panel, block + b + i, tiles[i]);
+    for (int64_t t = 0; t < row_tiles; ++t) {
+      const RowTile tile = row_tile(rows, kDotRows, t);
+      const int64_t first = tile.begin * x.blocks + (x_block + b) * tile.rows;
+      dot_row_tile<T>(std::make_integer_sequence<int, kDotRows>(), tile.rows, tiles, n,
+                      reinterpret_cast<const int32_t*>(x.q) + first * kSteps, x.scales + first, b == 0,
+                      sums + tile.begin * kPanel);
+    }
   }
 }
 
 void dot_kernel(DType dtype, const std::byte* panel, int64_t block, int64_t count, const QuantisedRows& x,
-                int64_t rows, float* acc) {
-  const auto run = [&](auto f) { f(panel, block, count, x, rows, acc); };
+                int64_t x_block, int64_t rows, float* sums) {
+  const auto run = [&](auto f) { f(panel, block, count, x, x_block, rows, sums); };
   switch (dtype) {
     case DType::q8_0:
       return run(dot_blocks<DType::q8_0>);

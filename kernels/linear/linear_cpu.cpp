@@ -52,21 +52,35 @@ bool any_segment(std::span<const PackedMatrix> w, bool quantised) {
   return false;
 }
 
-void quantise_row(const cpu::Kernels& kernels, const float* x, const KPlan& plan, int64_t k_offset,
-                  std::byte* q, cpu::BlockScale* scales, float* dequantised) {
+// Row m of x as q8, at its place in the tiles of its block of rows.
+void quantise_row(const cpu::Kernels& kernels, const float* x, const KPlan& plan, int64_t k_offset, int64_t m,
+                  const Group& g, const cpu::QuantisedRows& out, float* dequantised) {
+  const int64_t block_begin = m - (m - g.row_begin) % kRowBlock;
+  const int64_t block_rows = std::min(kRowBlock, g.row_end - block_begin), bytes = 32 * kernels.q_bytes;
+  const cpu::RowTile tile = cpu::row_tile_of(block_rows, kernels.tile_rows, m - block_begin);
+  const int64_t tile_begin = block_begin + tile.begin;
+  std::byte* q = out.q + tile_begin * out.blocks * bytes + (m - tile_begin) * 4;
+  cpu::BlockScale* scales = out.scales + tile_begin * out.blocks + (m - tile_begin);
   for (const KPlan::Step& step : plan.steps) {
-    for (int64_t k = step.k_begin; k < step.k_end; q += 32 * kernels.q_bytes, ++scales) {
+    for (int64_t k = step.k_begin; k < step.k_end; q += tile.rows * bytes, scales += tile.rows) {
       const int64_t first = (k + k_offset) % 32, n = std::min(32 - first, step.k_end - k);
-      kernels.quantise(x + k, static_cast<int>(first), static_cast<int>(n), q, scales,
+      kernels.quantise(x + k, static_cast<int>(first), static_cast<int>(n), q, tile.rows, scales,
                        dequantised ? dequantised + k : nullptr);
       k += n;
     }
   }
 }
 
-// Rows [begin, end) of x, the only ones any group uses.
-Rounded round_rows(Tensor x, int64_t begin, int64_t end, std::span<const PackedMatrix> w, const KPlan& plan,
-                   Arithmetic a, const cpu::Kernels& kernels, Context& context) {
+// The group that `position` falls in, by row_begin or first_task.
+const Group& find_group(std::span<const Group> groups, int64_t Group::*begin, int64_t position) {
+  const auto after = std::upper_bound(groups.begin(), groups.end(), position,
+                                      [begin](int64_t p, const Group& g) { return p < g.*begin; });
+  return *(after - 1);
+}
+
+// All rows of x that a group uses.
+Rounded round_rows(Tensor x, std::span<const PackedMatrix> w, std::span<const Group> groups,
+                   const KPlan& plan, Arithmetic a, const cpu::Kernels& kernels, Context& context) {
   const float* source = x.as<float>();
   const int64_t rows = x.dim(0), k = x.dim(1), k_offset = w[0].k_offset();
   if (a == Arithmetic::f32) return {source, x.stride[0], {}};
@@ -79,16 +93,15 @@ Rounded round_rows(Tensor x, int64_t begin, int64_t end, std::span<const PackedM
     out.q8.q = context.workspace.array<std::byte>(rows * out.q8.blocks * 32 * kernels.q_bytes);
     out.q8.scales = context.workspace.array<cpu::BlockScale>(rows * out.q8.blocks);
   }
-  context.pool.parallel_for(end - begin, 4, [&](int64_t first, int64_t last, int) {
+  const int64_t begin = groups.front().row_begin, end = groups.back().row_end;
+  context.pool.parallel_for(end - begin, 2, [&](int64_t first, int64_t last, int) {
     for (int64_t m = begin + first; m < begin + last; ++m) {
       const float* from = source + m * x.stride[0];
       float* to = plain ? plain + m * k : nullptr;
-      if (a != Arithmetic::q8) {
+      if (a == Arithmetic::q8)
+        quantise_row(kernels, from, plan, k_offset, m, find_group(groups, &Group::row_begin, m), out.q8, to);
+      else
         kernels.round(a, from, k, to);
-      } else {
-        quantise_row(kernels, from, plan, k_offset, out.q8.q + m * out.q8.blocks * 32 * kernels.q_bytes,
-                     out.q8.scales + m * out.q8.blocks, to);
-      }
     }
   });
   return out;
@@ -138,12 +151,15 @@ void run_plan(const Work& work, const PackedMatrix& w, const Panel& panel, int64
   cpu::QuantisedRows q = in.q8;
   if (q8) q.q += row * q.blocks * 32 * work.kernels.q_bytes, q.scales += row * q.blocks;
   float* top = stack;  // one past the last entry
+  int64_t x_block = 0;
   for (const KPlan::Step& step : work.plan.steps) {
-    std::memset(top, 0, static_cast<size_t>(entry) * sizeof(float));
-    if (q8) {
+    if (step.k_begin == step.k_end) {
+      std::memset(top, 0, static_cast<size_t>(entry) * sizeof(float));
+    } else if (q8) {
       const int64_t blocks = count_blocks(step, k_offset);
-      work.kernels.dot(panel.dtype, panel.data, first_block(step.k_begin, k_offset), blocks, q, rows, top);
-      q.q += blocks * 32 * work.kernels.q_bytes, q.scales += blocks;
+      work.kernels.dot(panel.dtype, panel.data, first_block(step.k_begin, k_offset), blocks, q, x_block, rows,
+                       top);
+      x_block += blocks;
     } else {
       work.kernels.fma(panel.dtype, panel.data, k_offset + step.k_begin, k_offset + step.k_end,
                        in.x + row * in.x_row + step.k_begin, in.x_row, rows, top);
@@ -164,16 +180,13 @@ void run_groups(Tensor y, Tensor x, std::span<const PackedMatrix> w, std::span<c
   Work work{y,
             plan,
             a,
-            round_rows(x, begin, end, w, plan, a, kernels, context),
+            round_rows(x, w, groups, plan, a, kernels, context),
             context.workspace.array<float>(context.pool.threads() * stack_floats),
             kernels};
   const int64_t tasks = groups.back().first_task + groups.back().row_blocks() * panels;
   context.pool.parallel_for(tasks, 1, [&](int64_t first, int64_t last, int thread) {
     for (int64_t task = first; task < last; ++task) {
-      const Group& g =
-          *(std::upper_bound(groups.begin(), groups.end(), task,
-                             [](int64_t t, const Group& other) { return t < other.first_task; }) -
-            1);
+      const Group& g = find_group(groups, &Group::first_task, task);
       const int64_t local = task - g.first_task, row = g.row_begin + local % g.row_blocks() * kRowBlock;
       run_plan(work, *g.w, find_panel(*g.w, local / g.row_blocks()), row,
                std::min(kRowBlock, g.row_end - row), work.stacks + thread * stack_floats);
