@@ -30,16 +30,16 @@ const CLI::Range positive(1, 1 << 30);
 
 }  // namespace
 
-void add_mesh_flags(CLI::App& command, MeshRequest& mesh) {
+void add_mesh_flags(CLI::App& command, MeshRequest& mesh, const char* pp_flag) {
   command.add_option("--tp", mesh.tp, "tensor-parallel ranks (default: all ranks)")->check(positive)->group("Mesh");
   command.add_option("--ep", mesh.ep, "expert-parallel ranks: 1 splits every expert, else min(ranks, experts) (default)")
       ->check(positive)->group("Mesh");
-  command.add_option("--pp", mesh.pp, "pipeline-parallel ranks (only 1)")->check(positive)->group("Mesh");
+  command.add_option(pp_flag, mesh.pp, "pipeline-parallel ranks (only 1)")->check(positive)->group("Mesh");
   command.add_option("--dp", mesh.dp, "data-parallel groups (only 1)")->check(positive)->group("Mesh");
 }
 
-void add_engine_flags(CLI::App& command, EngineConfig& c) {
-  add_mesh_flags(command, c.mesh);
+void add_engine_flags(CLI::App& command, EngineConfig& c, const char* pp_flag) {
+  add_mesh_flags(command, c.mesh, pp_flag);
   const char* group = "Engine";
   command.add_option("--dtype", c.dtype, "arithmetic of activations; auto: q8 for quantised weights, else the checkpoint's own")
       ->check(CLI::IsMember({"auto", "f32", "bf16", "f16", "q8"}))->capture_default_str()->group(group);

@@ -49,7 +49,7 @@ struct Program {
  private:
   CLI::App* command(const char* name, const char* what, std::function<int()> run, CLI::App* parent = nullptr);
   void model_flag(CLI::App& command, std::string& model);
-  void model_flags(CLI::App& command, CommonOptions& common);
+  void model_flags(CLI::App& command, CommonOptions& common, const char* pp_flag = "--pp");
   void add_generate();
   void add_bench();
   void add_files();
@@ -67,9 +67,9 @@ void Program::model_flag(CLI::App& command, std::string& model) {
   command.add_option("--model", model, "Hugging Face directory or GGUF file")->required();
 }
 
-void Program::model_flags(CLI::App& command, CommonOptions& common) {
+void Program::model_flags(CLI::App& command, CommonOptions& common, const char* pp_flag) {
   model_flag(command, common.model);
-  add_engine_flags(command, common.engine);
+  add_engine_flags(command, common.engine, pp_flag);
 }
 
 void Program::add_generate() {
@@ -95,7 +95,7 @@ void Program::add_generate() {
 void Program::add_bench() {
   CLI::App* bench = app.add_subcommand("bench", "Measure")->require_subcommand(1);
   CLI::App* sub = command("model", "Prefill and decode speed of a model", [this] { return run_bench_model(bench_model); }, bench);
-  model_flags(*sub, bench_model.common);
+  model_flags(*sub, bench_model.common, "--stages");
   const CLI::Range tokens(0, 1 << 24);
   sub->add_option("--pp", bench_model.pp, "prompt tokens of the prefill measurement; 0 leaves it out")->check(tokens)->capture_default_str();
   sub->add_option("--tg", bench_model.tg, "tokens of the decode measurement; 0 leaves it out")->check(tokens)->capture_default_str();
