@@ -4,7 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
-#include <sys/pidfd.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,7 +24,7 @@ constexpr int terminate_timeout_ms = 5000;
 
 class ProcessGroup final : public WorkerJob {
  public:
-  explicit ProcessGroup(pid_t pid) : pid_(pid), ended_(::pidfd_open(pid, 0)) {}
+  explicit ProcessGroup(pid_t pid) : pid_(pid), ended_(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))) {}
 
   // mpirun takes its ranks down on SIGTERM; they are in process groups of their own. A rank that outlives mpirun all the
   // same gets a signal from the kernel, see run_worker().
