@@ -109,7 +109,7 @@ class BadInput(unittest.TestCase):
         with open(os.path.join(DENSE, "model.safetensors"), "rb") as f:
             good = f.read()
         for bad in (b"", good[:5], good[:100], good[:len(good) // 2], good[:-1], good + b"x",
-                    struct.pack("<Q", 2**63) + good[8:], struct.pack("<Q", 4) + b"{}  ", good[:8] + b"x" + good[9:]):
+                    struct.pack("<Q", 2**63) + good[8:], struct.pack("<Q", 4) + b"{}, ", good[:8] + b"x" + good[9:]):
             copy = self.changed(DENSE)
             with open(os.path.join(copy, "model.safetensors"), "wb") as f:
                 f.write(bad)
@@ -133,7 +133,7 @@ class BadInput(unittest.TestCase):
                 ("bias", {"attention_bias": False})):
             self.refused(names, "--model", self.changed(DENSE, **changes), *IDS)
         self.refused("num_experts_per_tok", "--model", self.changed(MOE, num_experts_per_tok=6), *IDS)
-        self.refused("experts", "--model", self.changed(MOE, num_local_experts=6), *IDS)
+        self.refused(r"gate.*\(6, 44\)", "--model", self.changed(MOE, num_local_experts=6), *IDS)
         copy = self.changed(DENSE)
         with open(os.path.join(copy, "config.json"), "w", encoding="utf-8") as f:
             f.write('{"model_type": "llama", ')

@@ -45,15 +45,20 @@ def run(*args, ranks=0, timeout=120):
 
 
 def generate(model, *args, ranks=0, timeout=300):
-    """The JSON object of `weft generate --json` in f32 arithmetic."""
+    """The JSON object of `weft generate --json` in f32 arithmetic; its key "log" holds stderr."""
     done = run("generate", "--model", model, "--dtype", "f32", "--json", *args, ranks=ranks, timeout=timeout)
     if done.code != 0:
         raise AssertionError(f"exit code {done.code}: {done.err}")
-    return json.loads(done.out)
+    return {**json.loads(done.out), "log": done.err}
 
 
 def join_ids(ids):
     return ",".join(map(str, ids))
+
+
+def read_text(path):
+    with open(path, encoding="utf-8") as f:
+        return f.read()
 
 
 def read_safetensors(path):
