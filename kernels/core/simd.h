@@ -1,8 +1,10 @@
-// A virtual vector of 16 f32 lanes, the same on every instruction set: one AVX-512 register, two of AVX2, plain floats
-// on the baseline.
-// Kernels written with it are compiled once for each instruction set (see simd_targets.h) and give the same bits on all:
-//   - every operation is one IEEE rounding; fma is fused everywhere (by software where the baseline lacks it);
-//   - sum() adds the 16 lanes in one fixed binary tree; nothing else mixes lanes, except max(), which rounds nothing;
+// A virtual vector of 16 f32 lanes, the same on every instruction set: one AVX-512 register, two of AVX2,
+// plain floats on the baseline. Kernels written with it are compiled once for each instruction set (see
+// simd_targets.h) and give the same bits on all:
+//   - every operation is one IEEE rounding; fma is fused everywhere (by software where the baseline lacks
+//   it);
+//   - sum() adds the 16 lanes in one fixed binary tree; nothing else mixes lanes, except max(), which rounds
+//   nothing;
 //   - exp() is our own polynomial of those operations.
 // No include guard of the usual kind: Highway includes this file once for each instruction set.
 #if defined(WEFT_KERNELS_CORE_SIMD_H) == defined(HWY_TARGET_TOGGLE)
@@ -47,7 +49,9 @@ HWY_INLINE F32x16 each_part(Fn fn) {
 HWY_INLINE F32x16 set(float x) {
   return each_part([&](int) HWY_ATTR { return hn::Set(Part(), x); });
 }
-HWY_INLINE F32x16 zero() { return set(0.0f); }
+HWY_INLINE F32x16 zero() {
+  return set(0.0f);
+}
 
 // Loads need no alignment. f16 and bf16 are widened exactly.
 HWY_INLINE F32x16 load(const float* p) {
@@ -55,7 +59,8 @@ HWY_INLINE F32x16 load(const float* p) {
 }
 HWY_INLINE F32x16 load(const bf16* p) {
   const hn::Rebind<bf16, Part> narrow;
-  return each_part([&](int i) HWY_ATTR { return hn::PromoteTo(Part(), hn::LoadU(narrow, p + i * kPartLanes)); });
+  return each_part([&](int i)
+                       HWY_ATTR { return hn::PromoteTo(Part(), hn::LoadU(narrow, p + i * kPartLanes)); });
 }
 HWY_INLINE F32x16 load(const f16* p) {
 #if !HWY_NATIVE_FMA
@@ -64,7 +69,8 @@ HWY_INLINE F32x16 load(const f16* p) {
   return load(wide);
 #else
   const hn::Rebind<f16, Part> narrow;
-  return each_part([&](int i) HWY_ATTR { return hn::PromoteTo(Part(), hn::LoadU(narrow, p + i * kPartLanes)); });
+  return each_part([&](int i)
+                       HWY_ATTR { return hn::PromoteTo(Part(), hn::LoadU(narrow, p + i * kPartLanes)); });
 #endif
 }
 
@@ -73,15 +79,34 @@ HWY_INLINE void store(F32x16 v, float* p) {
 #pragma GCC unroll 16
   for (int i = 0; i < kParts; ++i) hn::StoreU(v.part[i], Part(), p + i * kPartLanes);
 }
+HWY_INLINE void store(F32x16 v, bf16* p) {
+  const hn::RebindToUnsigned<Part> du;
+  const hn::Rebind<uint16_t, Part> narrow;
+#pragma GCC unroll 16
+  for (int i = 0; i < kParts; ++i) {
+    const auto bits = hn::BitCast(du, v.part[i]), high = hn::ShiftRight<16>(bits);
+    const auto to_even = hn::Add(hn::Set(du, 0x7fff), hn::And(high, hn::Set(du, 1)));
+    const auto rounded = hn::ShiftRight<16>(hn::Add(bits, to_even));
+    const auto nan = hn::RebindMask(du, hn::IsNaN(v.part[i]));
+    const auto result = hn::IfThenElse(nan, hn::Or(high, hn::Set(du, 0x40)), rounded);
+    hn::StoreU(hn::TruncateTo(narrow, result), narrow, reinterpret_cast<uint16_t*>(p) + i * kPartLanes);
+  }
+}
 HWY_INLINE void store(F32x16 v, f16* p) {
+#if !HWY_NATIVE_FMA
   HWY_ALIGN float wide[kLanes];
   store(v, wide);
   for (int i = 0; i < kLanes; ++i) p[i].bits = f32_to_f16(wide[i]);
-}
-HWY_INLINE void store(F32x16 v, bf16* p) {
-  HWY_ALIGN float wide[kLanes];
-  store(v, wide);
-  for (int i = 0; i < kLanes; ++i) p[i].bits = f32_to_bf16(wide[i]);
+#else
+  const Part d;
+  const hn::Rebind<f16, Part> narrow;
+  const auto nan =
+      hn::BitCast(d, hn::Set(hn::RebindToUnsigned<Part>(), 0x7fc00000));  // one NaN, not the machine's
+  for (int i = 0; i < kParts; ++i) {
+    const auto x = hn::IfThenElse(hn::IsNaN(v.part[i]), hn::CopySign(nan, v.part[i]), v.part[i]);
+    hn::StoreU(hn::DemoteTo(narrow, x), narrow, p + i * kPartLanes);
+  }
+#endif
 }
 
 // The first n <= 16 lanes; the others are zero, or left alone in memory.
@@ -93,11 +118,12 @@ HWY_INLINE F32x16 load_n(const T* p, int64_t n) {
   std::memcpy(padded, p, static_cast<size_t>(n) * sizeof(T));
   return load(padded);
 }
-HWY_INLINE void store_n(F32x16 v, float* p, int64_t n) {
+template <class T>
+HWY_INLINE void store_n(F32x16 v, T* p, int64_t n) {
   if (n >= kLanes) return store(v, p);
-  HWY_ALIGN float padded[kLanes];
+  HWY_ALIGN T padded[kLanes];
   store(v, padded);
-  std::memcpy(p, padded, static_cast<size_t>(n) * sizeof(float));
+  std::memcpy(p, padded, static_cast<size_t>(n) * sizeof(T));
 }
 
 HWY_INLINE F32x16 operator+(F32x16 a, F32x16 b) {
@@ -167,13 +193,14 @@ HWY_INLINE bool any_nan(F32x16 v) {
 }
 
 // e^x within 1.1 ulp, results below the smallest normal included; e^-inf = 0, e^inf = inf, NaN stays NaN.
-// Method (Cody & Waite): x = n ln 2 + r, |r| <= ln 2 / 2; e^r = 1 + r + r^2 q(r) with q fitted on Chebyshev nodes
-// (relative error 8e-9); 2^n is applied in two factors so that neither overflows before the result does.
+// Method (Cody & Waite): x = n ln 2 + r, |r| <= ln 2 / 2; e^r = 1 + r + r^2 q(r) with q fitted on Chebyshev
+// nodes (relative error 8e-9); 2^n is applied in two factors so that neither overflows before the result
+// does.
 HWY_INLINE F32x16 exp(F32x16 x) {
   const Part d;
   const hn::RebindToSigned<Part> di;
   const F32x16 clamped = min(max(x, set(-104.0f)), set(89.0f));  // e^-104 rounds to 0, e^89 to inf
-  const F32x16 magic = set(0x1.8p23f);                           // adding it rounds to an integer in the low bits
+  const F32x16 magic = set(0x1.8p23f);  // adding it rounds to an integer in the low bits
   const F32x16 shifted = fma(clamped, set(0x1.715476p0f), magic);
   const F32x16 n = shifted - magic;
   const F32x16 r = fma(n, set(0x1.05c610p-29f), fma(n, set(-0x1.62e430p-1f), clamped));

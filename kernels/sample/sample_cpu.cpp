@@ -1,10 +1,9 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/sample/sample_cpu.cpp"
-#include "kernels/core/simd_targets.h"
-
 #include <limits>
 
 #include "kernels/core/simd.h"
+#include "kernels/core/simd_targets.h"
 #include "kernels/sample/sample.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -79,14 +78,17 @@ int64_t arg_max(const float* x, int64_t n) {
   return best;
 }
 
-// Tokens in descending order of score (ties: lower id), sorted only as far as somebody looks. Most of a vocabulary is far
-// below the maximum, so candidates are collected by thresholds, and revealed in growing pieces.
+// Tokens in descending order of score (ties: lower id), sorted only as far as somebody looks. Most of a
+// vocabulary is far below the maximum, so candidates are collected by thresholds, and revealed in growing
+// pieces.
 class Descending {
  public:
   struct Token {
     float score;
     int32_t id;
-    bool operator<(const Token& other) const { return score != other.score ? score > other.score : id < other.id; }
+    bool operator<(const Token& other) const {
+      return score != other.score ? score > other.score : id < other.id;
+    }
   };
 
   Descending(std::span<const float> scores, float largest, Token* tokens, float* weights)
@@ -112,11 +114,11 @@ class Descending {
     }
   }
 
-  // Finds the tokens below what was collected so far, down to twice as far from the maximum.
+  // Finds the tokens below what was collected so far, down to four times as far from the maximum.
   void collect() {
     const float above = found_ ? largest_ - reach_ : std::numeric_limits<float>::infinity();
-    reach_ = found_ ? 2 * reach_ : 8;
-    const bool all = reach_ > 64 || above == -std::numeric_limits<float>::infinity();
+    reach_ = found_ ? 4 * reach_ : 8;
+    const bool all = reach_ > 32 || above == -std::numeric_limits<float>::infinity();
     const float lowest = all ? -std::numeric_limits<float>::infinity() : largest_ - reach_;
     for (int32_t i = 0; i < std::ssize(scores_); ++i)
       if (scores_[i] >= lowest && scores_[i] < above) tokens_[found_++] = {scores_[i], i};
@@ -130,9 +132,11 @@ class Descending {
   int64_t found_ = 0, sorted_ = 0;
 };
 
-int32_t draw(std::span<const float> scores, float largest, const SamplingParams& params, int64_t position, Context& context) {
+int32_t draw(std::span<const float> scores, float largest, const SamplingParams& params, int64_t position,
+             Context& context) {
   const int64_t n = std::ssize(scores);
-  Descending order(scores, largest, context.workspace.array<Descending::Token>(n), context.workspace.array<float>(n));
+  Descending order(scores, largest, context.workspace.array<Descending::Token>(n),
+                   context.workspace.array<float>(n));
   int64_t kept = params.top_k > 0 ? std::min<int64_t>(params.top_k, n) : n;
   const auto sum_of_kept = [&] {
     double total = 0;
@@ -160,7 +164,8 @@ int32_t draw(std::span<const float> scores, float largest, const SamplingParams&
 
 }  // namespace
 
-int32_t sample(Tensor logits, const SamplingParams& params, std::span<const int32_t> seen, int64_t position, Context& context) {
+int32_t sample(Tensor logits, const SamplingParams& params, std::span<const int32_t> seen, int64_t position,
+               Context& context) {
   const Arena::Scope scope(context.workspace);
   const int64_t n = logits.dim(0);
   const float* raw = logits.as<float>();
@@ -179,7 +184,8 @@ int32_t sample(Tensor logits, const SamplingParams& params, std::span<const int3
 }  // namespace cpu
 
 int64_t sample_workspace(int64_t vocab) {
-  return 2 * Arena::padded(vocab * 4) + Arena::padded(vocab * static_cast<int64_t>(sizeof(cpu::Descending::Token)));
+  return 2 * Arena::padded(vocab * 4) +
+         Arena::padded(vocab * static_cast<int64_t>(sizeof(cpu::Descending::Token)));
 }
 
 }  // namespace weft
