@@ -1,16 +1,13 @@
 #pragma once
-// Causal flash attention (Dao et al. 2022) of a ragged batch over a paged KV cache: prefill chunks and decode
-// rows alike.
-//   out[t, h, :] = sum_j softmax_j(scale * q[t, h, :] . k[j, g, :]) v[j, g, :]   over positions j of t's
-//   sequence with j <= pos(t), and j > pos(t) - window if window > 0; g is the KV head that serves query head
-//   h.
+// Causal flash attention (Dao et al. 2022) of a ragged batch over a paged KV cache: prefill chunks and decode rows alike.
+//   out[t, h, :] = sum_j softmax_j(scale * q[t, h, :] . k[j, g, :]) v[j, g, :]   over positions j of t's sequence with
+//   j <= pos(t), and j > pos(t) - window if window > 0; g is the KV head that serves query head h.
 //
-// Canonical order: KV is cut at absolute positions into splits of 128. Within a split: scores = (scale * q) .
-// k with head_dim sequential by FMA; one maximum; exp of core/simd.h; the sum of weights over 16 interleaved
-// lanes (position mod 16) added in one tree; the weighted sum of v with positions sequential by FMA. Splits
-// are folded in ascending order into one running (max, sum, out); splits a row does not see are skipped. So a
-// row's bits depend only on its position, q and the K and V it sees: not on chunking, batch mates, block
-// table, block size, threads or instruction set.
+// Canonical order: KV is cut at absolute positions into splits of 128. Within a split: scores = (scale * q) . k with
+// head_dim sequential by FMA; one maximum; exp of core/simd.h; the sum of weights over 16 interleaved lanes (position
+// mod 16) added in one tree; the weighted sum of v with positions sequential by FMA. Splits are folded in ascending order
+// into one running (max, sum, out); splits a row does not see are skipped. So a row's bits depend only on its position, q
+// and the K and V it sees: not on chunking, batch mates, block table, block size, threads or instruction set.
 #include <span>
 
 #include "kernels/core/context.h"
@@ -30,38 +27,31 @@ struct HeadGroup {
   int kv_head, q_begin, q_end;
 };
 
-// Sequence s has query rows [row_offsets[s], row_offsets[s + 1]); they are its last positions, ending at
-// context_len[s] - 1.
+// Sequence s has query rows [row_offsets[s], row_offsets[s + 1]); they are its last positions, ending at context_len[s] - 1.
 struct AttentionBatch {
-  std::span<const int32_t> row_offsets;  // (sequences + 1)
-  std::span<const int32_t> context_len;  // (sequences), K and V of all these positions are already written
-  Tensor block_table;                    // (sequences, max blocks) i32
+  std::span<const int32_t> row_offsets;   // (sequences + 1)
+  std::span<const int32_t> context_len;   // (sequences), K and V of all these positions are already written
+  Tensor block_table;                     // (sequences, max blocks) i32
 };
 
 struct AttentionParams {
   float scale;
-  int window = 0;      // 0: no sliding window
-  float soft_cap = 0;  // > 0: score = soft_cap * tanh(score / soft_cap)
+  int window = 0;        // 0: no sliding window
+  float soft_cap = 0;    // > 0: score = soft_cap * tanh(score / soft_cap)
 };
 
 // q, out: (tokens, n_heads, head_dim) f32, token stride free; out must not alias q.
-using Attention = void(Tensor out, Tensor q, const PagedKv& kv, std::span<const HeadGroup> groups,
-                       const AttentionBatch& batch, const AttentionParams& params, Context& context);
+using Attention = void(Tensor out, Tensor q, const PagedKv& kv, std::span<const HeadGroup> groups, const AttentionBatch& batch,
+                       const AttentionParams& params, Context& context);
 Attention attention;
 int64_t attention_workspace(int64_t tokens, int64_t n_heads, int64_t head_dim, int threads);
 
-// Writes row t of k and v (tokens, n_kv_heads, head_dim) f32, token stride free, to slots[t] = block *
-// block_size + offset, rounded to the cache's dtype (nearest even). slots: (tokens) i32.
+// Writes row t of k and v (tokens, n_kv_heads, head_dim) f32, token stride free, to slots[t] = block * block_size + offset,
+// rounded to the cache's dtype (nearest even). slots: (tokens) i32.
 using KvWrite = void(const PagedKv& kv, Tensor k, Tensor v, Tensor slots, Context& context);
 KvWrite kv_write;
 
-namespace ref {
-Attention attention;
-KvWrite kv_write;
-}  // namespace ref
-namespace cpu {
-Attention attention;
-KvWrite kv_write;
-}  // namespace cpu
+namespace ref { Attention attention; KvWrite kv_write; }
+namespace cpu { Attention attention; KvWrite kv_write; }
 
 }  // namespace weft

@@ -1,6 +1,6 @@
-// Which thread does which part of attention. Many tiles: a tile is a task and folds its splits as it goes.
-// Few tiles (the decode of few sequences): a split of a tile is a task, in waves of kWave whose partial
-// results are then folded. Both fold the same numbers in the same order.
+// Which thread does which part of attention. Many tiles: a tile is a task and folds its splits as it goes. Few tiles (the
+// decode of few sequences): a split of a tile is a task, in waves of kWave whose partial results are then folded. Both
+// fold the same numbers in the same order.
 #include <algorithm>
 
 #include "kernels/attention/attention_tile.h"
@@ -12,9 +12,7 @@ namespace {
 constexpr int64_t kWave = 64;
 constexpr int64_t kInlineWork = 1 << 16;  // multiply-adds below which waking threads costs more than it gains
 
-int64_t few_tiles(int threads) {
-  return 4 * threads;
-}
+int64_t few_tiles(int threads) { return 4 * threads; }
 
 // Memory of one call, all from context.workspace.
 struct Plan {
@@ -22,7 +20,7 @@ struct Plan {
   const AttentionBatch& batch;
   int64_t head_dim;
   std::span<Tile> tiles;
-  float* scratch;  // a thread: scratch_floats, then one Partial
+  float* scratch;   // a thread: scratch_floats, then one Partial
   int64_t scratch_stride;
   float* running;   // (few_tiles or threads) Partials
   float* partials;  // (kWave) Partials; only when tiles are few
@@ -47,15 +45,8 @@ int64_t make_tiles(Tile* tiles, std::span<const HeadGroup> groups, const Attenti
     for (const HeadGroup& group : groups)
       for (int head = group.q_begin; head < group.q_end; head += kTileRows) {
         const int heads = std::min(group.q_end - head, kTileRows), tokens = kTileRows / heads;
-        for (int row = row_begin + (row_end - row_begin - 1) / tokens * tokens; row >= row_begin;
-             row -= tokens)
-          tiles[n++] = {s,
-                        group.kv_head,
-                        head,
-                        heads,
-                        row,
-                        std::min(tokens, row_end - row),
-                        first_position + row - row_begin};
+        for (int row = row_begin + (row_end - row_begin - 1) / tokens * tokens; row >= row_begin; row -= tokens)
+          tiles[n++] = {s, group.kv_head, head, heads, row, std::min(tokens, row_end - row), first_position + row - row_begin};
       }
   }
   return n;
@@ -84,16 +75,14 @@ struct Unit {
 Unit unit_at(const Plan& plan, int64_t index) {
   int64_t i = 0;
   for (;; ++i) {
-    const int64_t first = plan.tiles[i].split_begin(plan.input.params.window),
-                  splits = plan.tiles[i].split_end() - first;
+    const int64_t first = plan.tiles[i].split_begin(plan.input.params.window), splits = plan.tiles[i].split_end() - first;
     if (index < splits) return {i, first + index};
     index -= splits;
   }
 }
 
 void attend_splits(const Plan& plan, Tensor out, int64_t units, int64_t grain, ThreadPool& pool) {
-  for (size_t i = 0; i < plan.tiles.size(); ++i)
-    clear(plan.running_at(i), plan.tiles[i].rows(), plan.head_dim);
+  for (size_t i = 0; i < plan.tiles.size(); ++i) clear(plan.running_at(i), plan.tiles[i].rows(), plan.head_dim);
   for (int64_t wave = 0; wave < units; wave += kWave) {
     const int64_t n = std::min(kWave, units - wave);
     pool.parallel_for(n, grain, [&](int64_t begin, int64_t end, int thread) {
@@ -113,8 +102,8 @@ void attend_splits(const Plan& plan, Tensor out, int64_t units, int64_t grain, T
 
 }  // namespace
 
-void attention(Tensor out, Tensor q, const PagedKv& kv, std::span<const HeadGroup> groups,
-               const AttentionBatch& batch, const AttentionParams& params, Context& context) {
+void attention(Tensor out, Tensor q, const PagedKv& kv, std::span<const HeadGroup> groups, const AttentionBatch& batch,
+               const AttentionParams& params, Context& context) {
   const Arena::Scope scope(context.workspace);
   Arena& arena = context.workspace;
   const int threads = context.pool.threads();
@@ -122,14 +111,7 @@ void attention(Tensor out, Tensor q, const PagedKv& kv, std::span<const HeadGrou
   Tile* tiles = arena.array<Tile>(q.dim(0) * q.dim(1));
   const int64_t n_tiles = make_tiles(tiles, groups, batch);
 
-  Plan plan{{q, kv, nullptr, params},
-            batch,
-            head_dim,
-            {tiles, static_cast<size_t>(n_tiles)},
-            nullptr,
-            0,
-            nullptr,
-            nullptr};
+  Plan plan{{q, kv, nullptr, params}, batch, head_dim, {tiles, static_cast<size_t>(n_tiles)}, nullptr, 0, nullptr, nullptr};
   plan.scratch_stride = scratch_floats(head_dim) + partial_floats(head_dim);
   plan.scratch = arena.array<float>(threads * plan.scratch_stride);
   plan.running = arena.array<float>(few_tiles(threads) * partial_floats(head_dim));
@@ -152,8 +134,8 @@ void attention(Tensor out, Tensor q, const PagedKv& kv, std::span<const HeadGrou
 
 int64_t attention_workspace(int64_t tokens, int64_t n_heads, int64_t head_dim, int threads) {
   const int64_t partial = cpu::partial_floats(head_dim);
-  const int64_t floats[] = {threads * (cpu::scratch_floats(head_dim) + partial),
-                            cpu::few_tiles(threads) * partial, cpu::kWave * partial};
+  const int64_t floats[] = {threads * (cpu::scratch_floats(head_dim) + partial), cpu::few_tiles(threads) * partial,
+                            cpu::kWave * partial};
   int64_t bytes = Arena::padded(tokens * n_heads * static_cast<int64_t>(sizeof(cpu::Tile)));
   for (int64_t n : floats) bytes += Arena::padded(n * static_cast<int64_t>(sizeof(float)));
   return bytes;

@@ -60,8 +60,8 @@ void attend(float* out, const float* q, const PagedKv& kv, int64_t kv_head, cons
 
 }  // namespace
 
-void attention(Tensor out, Tensor q, const PagedKv& kv, std::span<const HeadGroup> groups,
-               const AttentionBatch& batch, const AttentionParams& params, Context&) {
+void attention(Tensor out, Tensor q, const PagedKv& kv, std::span<const HeadGroup> groups, const AttentionBatch& batch,
+               const AttentionParams& params, Context&) {
   const int64_t dim = q.dim(2), block_size = kv.block_size();
   for (size_t s = 0; s < batch.context_len.size(); ++s) {
     const int32_t* blocks = batch.block_table.as<int32_t>() + s * batch.block_table.stride[0];
@@ -69,8 +69,7 @@ void attention(Tensor out, Tensor q, const PagedKv& kv, std::span<const HeadGrou
       const int64_t position = batch.context_len[s] - batch.row_offsets[s + 1] + t;
       const int64_t begin = params.window > 0 ? std::max<int64_t>(0, position + 1 - params.window) : 0;
       std::vector<int64_t> slots;
-      for (int64_t j = 0; j <= position; ++j)
-        slots.push_back(blocks[j / block_size] * block_size + j % block_size);
+      for (int64_t j = 0; j <= position; ++j) slots.push_back(blocks[j / block_size] * block_size + j % block_size);
       for (const HeadGroup& group : groups)
         for (int64_t h = group.q_begin; h < group.q_end; ++h)
           attend(out.as<float>() + t * out.stride[0] + h * dim, q.as<float>() + t * q.stride[0] + h * dim, kv,

@@ -1,12 +1,11 @@
 #pragma once
-// The inner piece of CPU attention: a tile of query rows that share a KV head, against one split of 128
-// positions.
+// The inner piece of CPU attention: a tile of query rows that share a KV head, against one split of 128 positions.
 #include "kernels/attention/attention.h"
 
 namespace weft::cpu {
 
-constexpr int kSplit = 128;    // positions
-constexpr int kTileRows = 48;  // query rows a tile has at most: scores of a split fit the L1 cache
+constexpr int kSplit = 128;     // positions
+constexpr int kTileRows = 48;   // query rows a tile has at most: scores of a split fit the L1 cache
 
 // Rows are token-major: row r is token row + r / heads of the batch, query head q_head + r % heads.
 struct Tile {
@@ -24,28 +23,19 @@ struct Tile {
   int64_t split_end() const { return (position + tokens + kSplit - 1) / kSplit; }
 };
 
-// Softmax state of a tile's rows over some splits; out is not divided by sum yet. sum == 0: the row saw
-// nothing.
+// Softmax state of a tile's rows over some splits; out is not divided by sum yet. sum == 0: the row saw nothing.
 struct Partial {
   float* max;  // (kTileRows)
   float* sum;  // (kTileRows)
   float* out;  // (kTileRows, padded_dim(head_dim))
 };
 
-constexpr int64_t padded_dim(int64_t head_dim) {
-  return (head_dim + 15) / 16 * 16;
-}
-constexpr int64_t partial_floats(int64_t head_dim) {
-  return kTileRows * (2 + padded_dim(head_dim));
-}
-inline Partial partial_at(float* memory) {
-  return {memory, memory + kTileRows, memory + 2 * kTileRows};
-}
+constexpr int64_t padded_dim(int64_t head_dim) { return (head_dim + 15) / 16 * 16; }
+constexpr int64_t partial_floats(int64_t head_dim) { return kTileRows * (2 + padded_dim(head_dim)); }
+inline Partial partial_at(float* memory) { return {memory, memory + kTileRows, memory + 2 * kTileRows}; }
 
 // The q of a tile and its scores against a split.
-constexpr int64_t scratch_floats(int64_t head_dim) {
-  return kTileRows * (head_dim + kSplit);
-}
+constexpr int64_t scratch_floats(int64_t head_dim) { return kTileRows * (head_dim + kSplit); }
 
 struct TileInput {
   Tensor q;

@@ -1,12 +1,13 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/attention/attention_tile_cpu.cpp"
+#include "kernels/core/simd_targets.h"
+
 #include <algorithm>
 #include <cstring>
 #include <limits>
 
 #include "kernels/attention/attention_tile.h"
 #include "kernels/core/simd.h"
-#include "kernels/core/simd_targets.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace weft::HWY_NAMESPACE {
@@ -25,11 +26,10 @@ constexpr float kLowest = -std::numeric_limits<float>::infinity();
 
 // Both products of attention are this one:
 //   c[r, 16 p + lane] += sum_i a[r, i] * b[p][i, lane]      i ascending in [0, k), r < R, p < P
-// where b[p] points to rows of `lanes` <= 16 values, ldb apart. Scores: a = q, b = K tiles; output: a =
-// weights, b = V.
+// where b[p] points to rows of `lanes` <= 16 values, ldb apart. Scores: a = q, b = K tiles; output: a = weights, b = V.
 template <int R, int P, bool kWhole, class T>
-void multiply_add(float* c, int64_t ldc, const float* a, int64_t lda, const T* const* b, int64_t ldb,
-                  int64_t k, int64_t lanes) {
+void multiply_add(float* c, int64_t ldc, const float* a, int64_t lda, const T* const* b, int64_t ldb, int64_t k,
+                  int64_t lanes) {
   F32x16 acc[R][P];
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r)
@@ -53,21 +53,15 @@ void multiply_add(float* c, int64_t ldc, const float* a, int64_t lda, const T* c
 }
 
 template <int P, bool kWhole, class T>
-void multiply_add_rows(int rows, float* c, int64_t ldc, const float* a, int64_t lda, const T* const* b,
-                       int64_t ldb, int64_t k, int64_t lanes = kLanes) {
+void multiply_add_rows(int rows, float* c, int64_t ldc, const float* a, int64_t lda, const T* const* b, int64_t ldb,
+                       int64_t k, int64_t lanes = kLanes) {
   switch (rows) {
-    case 1:
-      return multiply_add<1, P, kWhole>(c, ldc, a, lda, b, ldb, k, lanes);
-    case 2:
-      return multiply_add<2, P, kWhole>(c, ldc, a, lda, b, ldb, k, lanes);
-    case 3:
-      return multiply_add<3, P, kWhole>(c, ldc, a, lda, b, ldb, k, lanes);
-    case 4:
-      return multiply_add<4, P, kWhole>(c, ldc, a, lda, b, ldb, k, lanes);
-    case 5:
-      return multiply_add<5, P, kWhole>(c, ldc, a, lda, b, ldb, k, lanes);
-    default:
-      return multiply_add<kRows, P, kWhole>(c, ldc, a, lda, b, ldb, k, lanes);
+    case 1: return multiply_add<1, P, kWhole>(c, ldc, a, lda, b, ldb, k, lanes);
+    case 2: return multiply_add<2, P, kWhole>(c, ldc, a, lda, b, ldb, k, lanes);
+    case 3: return multiply_add<3, P, kWhole>(c, ldc, a, lda, b, ldb, k, lanes);
+    case 4: return multiply_add<4, P, kWhole>(c, ldc, a, lda, b, ldb, k, lanes);
+    case 5: return multiply_add<5, P, kWhole>(c, ldc, a, lda, b, ldb, k, lanes);
+    default: return multiply_add<kRows, P, kWhole>(c, ldc, a, lda, b, ldb, k, lanes);
   }
 }
 
@@ -83,15 +77,8 @@ struct SplitPass {
   const Partial part;
 
   SplitPass(const Tile& tile, const TileInput& input, int64_t split, Partial part, float* scratch)
-      : tile(tile),
-        input(input),
-        first(split * kSplit),
-        dim(input.q.dim(2)),
-        padded(cpu::padded_dim(dim)),
-        block_size(input.kv.block_size()),
-        q(scratch),
-        scores(scratch + kTileRows * dim),
-        part(part) {}
+      : tile(tile), input(input), first(split * kSplit), dim(input.q.dim(2)), padded(cpu::padded_dim(dim)),
+        block_size(input.kv.block_size()), q(scratch), scores(scratch + kTileRows * dim), part(part) {}
 
   // What row r sees of this split, relative to its first position.
   int64_t begin(int r) const { return std::max<int64_t>(tile.begin(r, input.params.window) - first, 0); }
@@ -108,8 +95,7 @@ struct SplitPass {
     const int rows = tile.rows();
     const int64_t tile_begin = begin(0) / kLanes, tile_end = (end(rows - 1) + kLanes - 1) / kLanes;
     for (int r = 0; r < rows; ++r)
-      std::memset(scores + r * kSplit + tile_begin * kLanes, 0,
-                  sizeof(float) * kLanes * (tile_end - tile_begin));
+      std::memset(scores + r * kSplit + tile_begin * kLanes, 0, sizeof(float) * kLanes * (tile_end - tile_begin));
     int64_t t = tile_begin;
     for (; t + kVectors <= tile_end; t += kVectors) score<kVectors>(t);
     for (; t < tile_end; ++t) score<1>(t);
@@ -135,8 +121,8 @@ struct SplitPass {
       k[p] = block_of(input.kv.k, position) + (first + position) % block_size;
     }
     for (int r = 0; r < tile.rows(); r += kRows)
-      multiply_add_rows<P, true>(std::min(kRows, tile.rows() - r), scores + r * kSplit + first_tile * kLanes,
-                                 kSplit, q + r * dim, dim, k, block_size, dim);
+      multiply_add_rows<P, true>(std::min(kRows, tile.rows() - r), scores + r * kSplit + first_tile * kLanes, kSplit,
+                                 q + r * dim, dim, k, block_size, dim);
   }
 
   void softmax(int r) {
@@ -163,8 +149,8 @@ struct SplitPass {
     part.sum[r] = sum(total);
   }
 
-  // Adds the weighted values to rows [r, r + n): together where all of them see the position, else row by
-  // row, so that what a row does not see (which may be NaN) never touches it.
+  // Adds the weighted values to rows [r, r + n): together where all of them see the position, else row by row, so that
+  // what a row does not see (which may be NaN) never touches it.
   void weigh_values(int r, int n) {
     int64_t all_begin = 0, all_end = kSplit;
     for (int i = r; i < r + n; ++i) {
@@ -204,12 +190,9 @@ struct SplitPass {
 
 void attend_split(const Tile& tile, const TileInput& input, int64_t split, Partial part, float* scratch) {
   switch (input.kv.k.dtype) {
-    case DType::f32:
-      return SplitPass<float>(tile, input, split, part, scratch).run();
-    case DType::f16:
-      return SplitPass<f16>(tile, input, split, part, scratch).run();
-    default:
-      return SplitPass<bf16>(tile, input, split, part, scratch).run();
+    case DType::f32: return SplitPass<float>(tile, input, split, part, scratch).run();
+    case DType::f16: return SplitPass<f16>(tile, input, split, part, scratch).run();
+    default: return SplitPass<bf16>(tile, input, split, part, scratch).run();
   }
 }
 
@@ -238,11 +221,9 @@ void fold(Partial running, Partial part, int rows, int64_t head_dim) {
 void finish(Tensor out, const Tile& tile, Partial running) {
   const int64_t dim = out.dim(2), padded = cpu::padded_dim(dim);
   for (int r = 0; r < tile.rows(); ++r) {
-    float* row =
-        out.as<float>() + (tile.row + r / tile.heads) * out.stride[0] + (tile.q_head + r % tile.heads) * dim;
+    float* row = out.as<float>() + (tile.row + r / tile.heads) * out.stride[0] + (tile.q_head + r % tile.heads) * dim;
     const F32x16 total = set(running.sum[r]);
-    for (int64_t d = 0; d < dim; d += kLanes)
-      store_n(load(running.out + r * padded + d) / total, row + d, dim - d);
+    for (int64_t d = 0; d < dim; d += kLanes) store_n(load(running.out + r * padded + d) / total, row + d, dim - d);
   }
 }
 
@@ -273,9 +254,7 @@ void fold(Partial running, Partial part, int rows, int64_t head_dim) {
   HWY_DYNAMIC_DISPATCH(fold)(running, part, rows, head_dim);
 }
 
-void finish(Tensor out, const Tile& tile, Partial running) {
-  HWY_DYNAMIC_DISPATCH(finish)(out, tile, running);
-}
+void finish(Tensor out, const Tile& tile, Partial running) { HWY_DYNAMIC_DISPATCH(finish)(out, tile, running); }
 
 }  // namespace cpu
 }  // namespace weft

@@ -1,11 +1,12 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/attention/kv_write_cpu.cpp"
+#include "kernels/core/simd_targets.h"
+
 #include <algorithm>
 
 #include "kernels/attention/attention.h"
 #include "kernels/core/dispatch.h"
 #include "kernels/core/simd.h"
-#include "kernels/core/simd_targets.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace weft::HWY_NAMESPACE {

@@ -8,8 +8,7 @@ namespace weft {
 
 // Ops run where their output lies.
 inline void require_cpu(const char* op, const Tensor& out) {
-  if (out.device != Device::cpu)
-    bad_input(op, ": output is on a CUDA device, but this build has only the CPU backend");
+  if (out.device != Device::cpu) bad_input(op, ": output is on a CUDA device, but this build has only the CPU backend");
 }
 
 // Rows to hand a thread at a time: so many that waking it pays (about 10 us of work).

@@ -1,6 +1,6 @@
 #pragma once
-// Philox4x32-10 (Salmon, Moraes, Dror, Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3"): 128 random
-// bits as a pure function of a 128-bit counter and a 64-bit key. No state, so no draw depends on another.
+// Philox4x32-10 (Salmon, Moraes, Dror, Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3"): 128 random bits as a
+// pure function of a 128-bit counter and a 64-bit key. No state, so no draw depends on another.
 #include <array>
 #include <cstdint>
 

@@ -1,10 +1,8 @@
-// A virtual vector of 16 f32 lanes, the same on every instruction set: one AVX-512 register, two of AVX2,
-// plain floats on the baseline. Kernels written with it are compiled once for each instruction set (see
-// simd_targets.h) and give the same bits on all:
-//   - every operation is one IEEE rounding; fma is fused everywhere (by software where the baseline lacks
-//   it);
-//   - sum() adds the 16 lanes in one fixed binary tree; nothing else mixes lanes, except max(), which rounds
-//   nothing;
+// A virtual vector of 16 f32 lanes, the same on every instruction set: one AVX-512 register, two of AVX2, plain floats
+// on the baseline.
+// Kernels written with it are compiled once for each instruction set (see simd_targets.h) and give the same bits on all:
+//   - every operation is one IEEE rounding; fma is fused everywhere (by software where the baseline lacks it);
+//   - sum() adds the 16 lanes in one fixed binary tree; nothing else mixes lanes, except max(), which rounds nothing;
 //   - exp() is our own polynomial of those operations.
 // No include guard of the usual kind: Highway includes this file once for each instruction set.
 #if defined(WEFT_KERNELS_CORE_SIMD_H) == defined(HWY_TARGET_TOGGLE)
@@ -49,9 +47,7 @@ HWY_INLINE F32x16 each_part(Fn fn) {
 HWY_INLINE F32x16 set(float x) {
   return each_part([&](int) HWY_ATTR { return hn::Set(Part(), x); });
 }
-HWY_INLINE F32x16 zero() {
-  return set(0.0f);
-}
+HWY_INLINE F32x16 zero() { return set(0.0f); }
 
 // Loads need no alignment. f16 and bf16 are widened exactly.
 HWY_INLINE F32x16 load(const float* p) {
@@ -59,8 +55,7 @@ HWY_INLINE F32x16 load(const float* p) {
 }
 HWY_INLINE F32x16 load(const bf16* p) {
   const hn::Rebind<bf16, Part> narrow;
-  return each_part([&](int i)
-                       HWY_ATTR { return hn::PromoteTo(Part(), hn::LoadU(narrow, p + i * kPartLanes)); });
+  return each_part([&](int i) HWY_ATTR { return hn::PromoteTo(Part(), hn::LoadU(narrow, p + i * kPartLanes)); });
 }
 HWY_INLINE F32x16 load(const f16* p) {
 #if !HWY_NATIVE_FMA
@@ -69,8 +64,7 @@ HWY_INLINE F32x16 load(const f16* p) {
   return load(wide);
 #else
   const hn::Rebind<f16, Part> narrow;
-  return each_part([&](int i)
-                       HWY_ATTR { return hn::PromoteTo(Part(), hn::LoadU(narrow, p + i * kPartLanes)); });
+  return each_part([&](int i) HWY_ATTR { return hn::PromoteTo(Part(), hn::LoadU(narrow, p + i * kPartLanes)); });
 #endif
 }
 
@@ -100,8 +94,7 @@ HWY_INLINE void store(F32x16 v, f16* p) {
 #else
   const Part d;
   const hn::Rebind<f16, Part> narrow;
-  const auto nan =
-      hn::BitCast(d, hn::Set(hn::RebindToUnsigned<Part>(), 0x7fc00000));  // one NaN, not the machine's
+  const auto nan = hn::BitCast(d, hn::Set(hn::RebindToUnsigned<Part>(), 0x7fc00000));  // one NaN, not the machine's
   for (int i = 0; i < kParts; ++i) {
     const auto x = hn::IfThenElse(hn::IsNaN(v.part[i]), hn::CopySign(nan, v.part[i]), v.part[i]);
     hn::StoreU(hn::DemoteTo(narrow, x), narrow, p + i * kPartLanes);
@@ -193,14 +186,13 @@ HWY_INLINE bool any_nan(F32x16 v) {
 }
 
 // e^x within 1.1 ulp, results below the smallest normal included; e^-inf = 0, e^inf = inf, NaN stays NaN.
-// Method (Cody & Waite): x = n ln 2 + r, |r| <= ln 2 / 2; e^r = 1 + r + r^2 q(r) with q fitted on Chebyshev
-// nodes (relative error 8e-9); 2^n is applied in two factors so that neither overflows before the result
-// does.
+// Method (Cody & Waite): x = n ln 2 + r, |r| <= ln 2 / 2; e^r = 1 + r + r^2 q(r) with q fitted on Chebyshev nodes
+// (relative error 8e-9); 2^n is applied in two factors so that neither overflows before the result does.
 HWY_INLINE F32x16 exp(F32x16 x) {
   const Part d;
   const hn::RebindToSigned<Part> di;
   const F32x16 clamped = min(max(x, set(-104.0f)), set(89.0f));  // e^-104 rounds to 0, e^89 to inf
-  const F32x16 magic = set(0x1.8p23f);  // adding it rounds to an integer in the low bits
+  const F32x16 magic = set(0x1.8p23f);                           // adding it rounds to an integer in the low bits
   const F32x16 shifted = fma(clamped, set(0x1.715476p0f), magic);
   const F32x16 n = shifted - magic;
   const F32x16 r = fma(n, set(0x1.05c610p-29f), fma(n, set(-0x1.62e430p-1f), clamped));

@@ -1,10 +1,10 @@
 #pragma once
-// The instruction sets CPU kernels are compiled for, in one place: AVX3 (AVX-512 F, BW, DQ, VL), AVX2 (with
-// FMA and F16C) and the compiler's baseline; Highway picks at run time. A kernel file that uses them begins
-// with
+// The instruction sets CPU kernels are compiled for, in one place: AVX3 (AVX-512 F, BW, DQ, VL), AVX2 (with FMA and F16C)
+// and the compiler's baseline; Highway picks at run time. A kernel file that uses them begins with
 //   #undef HWY_TARGET_INCLUDE
-//   #define HWY_TARGET_INCLUDE "kernels/<op>/<op>_cpu.cpp"   // this file, compiled once for each instruction
-//   set #include "kernels/core/simd_targets.h" #include "kernels/core/simd.h"
+//   #define HWY_TARGET_INCLUDE "kernels/<op>/<op>_cpu.cpp"   // this file, compiled once for each instruction set
+//   #include "kernels/core/simd_targets.h"
+//   #include "kernels/core/simd.h"
 // and keeps its code in an anonymous namespace inside weft::HWY_NAMESPACE, which all kernel files share.
 #define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3_DL)
 #include "hwy/foreach_target.h"

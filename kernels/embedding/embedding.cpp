@@ -8,8 +8,7 @@ void embedding(Tensor out, Tensor ids, const PackedMatrix& table, int64_t first_
   WEFT_CHECK(ids.rank == 1 && ids.dtype == DType::i32 && ids.contiguous(), "ids are ", ids.describe());
   WEFT_CHECK(out.rank == 2 && out.dtype == DType::f32 && out.stride[1] == 1 && out.dim(0) == ids.dim(0) &&
                  out.dim(1) == table.k(),
-             "out is ", out.describe(), ", ids ", ids.describe(), ", table (", table.n(), ", ", table.k(),
-             ")");
+             "out is ", out.describe(), ", ids ", ids.describe(), ", table (", table.n(), ", ", table.k(), ")");
   require_cpu("embedding", out);
   cpu::embedding(out, ids, table, first_row, context);
 }

@@ -5,12 +5,8 @@
 namespace weft {
 namespace {
 
-bool is_matrix(const Tensor& x) {
-  return x.rank == 2 && x.dtype == DType::f32 && x.contiguous();
-}
-bool is_indices(const Tensor& x, int rank) {
-  return x.rank == rank && x.dtype == DType::i32 && x.contiguous();
-}
+bool is_matrix(const Tensor& x) { return x.rank == 2 && x.dtype == DType::f32 && x.contiguous(); }
+bool is_indices(const Tensor& x, int rank) { return x.rank == rank && x.dtype == DType::i32 && x.contiguous(); }
 
 }  // namespace
 
@@ -23,16 +19,14 @@ void moe_sort(Tensor order, Tensor offsets, Tensor ids, Context& context) {
 }
 
 void moe_permute(Tensor out, Tensor x, Tensor order, int k, Context& context) {
-  WEFT_CHECK(is_matrix(out) && is_matrix(x) && out.dim(1) == x.dim(1), "out is ", out.describe(), ", x ",
-             x.describe());
+  WEFT_CHECK(is_matrix(out) && is_matrix(x) && out.dim(1) == x.dim(1), "out is ", out.describe(), ", x ", x.describe());
   WEFT_CHECK(is_indices(order, 1) && order.dim(0) >= out.dim(0) && k >= 1, "order is ", order.describe());
   require_cpu("moe_permute", out);
   cpu::moe_permute(out, x, order, k, context);
 }
 
 void moe_unpermute(Tensor out, Tensor y, Tensor place, Tensor weights, Context& context) {
-  WEFT_CHECK(is_matrix(out) && is_matrix(y) && out.dim(1) == y.dim(1), "out is ", out.describe(), ", y ",
-             y.describe());
+  WEFT_CHECK(is_matrix(out) && is_matrix(y) && out.dim(1) == y.dim(1), "out is ", out.describe(), ", y ", y.describe());
   WEFT_CHECK(is_indices(place, 2) && place.dim(0) == out.dim(0), "place is ", place.describe());
   WEFT_CHECK(is_matrix(weights) && weights.shape == place.shape, "weights are ", weights.describe());
   require_cpu("moe_unpermute", out);

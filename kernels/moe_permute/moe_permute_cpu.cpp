@@ -1,10 +1,11 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/moe_permute/moe_permute_cpu.cpp"
+#include "kernels/core/simd_targets.h"
+
 #include <algorithm>
 
 #include "kernels/core/dispatch.h"
 #include "kernels/core/simd.h"
-#include "kernels/core/simd_targets.h"
 #include "kernels/moe_permute/moe_permute.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -12,12 +13,10 @@ namespace weft::HWY_NAMESPACE {
 namespace {
 
 // out[:] = sum over k slots of weights[s] * y[place[s], :]
-void weighted_sum(float* out, const float* y, const int32_t* place, const float* weights, int64_t k,
-                  int64_t hidden) {
+void weighted_sum(float* out, const float* y, const int32_t* place, const float* weights, int64_t k, int64_t hidden) {
   for (int64_t d = 0; d < hidden; d += kLanes) {
     F32x16 acc = zero();
-    for (int64_t s = 0; s < k; ++s)
-      acc = fma(set(weights[s]), load_n(y + place[s] * hidden + d, hidden - d), acc);
+    for (int64_t s = 0; s < k; ++s) acc = fma(set(weights[s]), load_n(y + place[s] * hidden + d, hidden - d), acc);
     store_n(acc, out + d, hidden - d);
   }
 }
@@ -58,9 +57,9 @@ void moe_permute(Tensor out, Tensor x, Tensor order, int k, Context& context) {
 void moe_unpermute(Tensor out, Tensor y, Tensor place, Tensor weights, Context& context) {
   const int64_t hidden = y.dim(1), k = place.dim(1);
   context.pool.parallel_for(out.dim(0), rows_per_task(k * hidden), [&](int64_t begin, int64_t end, int) {
-    for (int64_t t = begin; t < end; ++t) HWY_DYNAMIC_DISPATCH(weighted_sum)
-    (out.as<float>() + t * hidden, y.as<float>(), place.as<int32_t>() + t * k, weights.as<float>() + t * k, k,
-     hidden);
+    for (int64_t t = begin; t < end; ++t)
+      HWY_DYNAMIC_DISPATCH(weighted_sum)
+      (out.as<float>() + t * hidden, y.as<float>(), place.as<int32_t>() + t * k, weights.as<float>() + t * k, k, hidden);
   });
 }
 

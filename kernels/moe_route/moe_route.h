@@ -2,8 +2,8 @@
 // Choice of experts. logits: (tokens, n_experts) f32 -> ids: (tokens, k) i32, weights: (tokens, k) f32.
 //   softmax_top_k: p = softmax(logits) over all experts; the k largest p          (Mixtral, Qwen-MoE)
 //   top_k_softmax: the k largest logits; softmax over those k                     (gpt-oss)
-// normalise: the chosen p are divided by their sum. Slots are in descending order of score; ties take the
-// lower expert. A row with NaN is refused with a CheckError naming the token. k <= n_experts.
+// normalise: the chosen p are divided by their sum. Slots are in descending order of score; ties take the lower expert.
+// A row with NaN is refused with a CheckError naming the token. k <= n_experts.
 #include "kernels/core/context.h"
 #include "kernels/core/tensor.h"
 
@@ -14,14 +14,9 @@ struct RouterParams {
   bool normalise = true;
 };
 
-using MoeRoute = void(Tensor ids, Tensor weights, Tensor logits, const RouterParams& params,
-                      Context& context);
+using MoeRoute = void(Tensor ids, Tensor weights, Tensor logits, const RouterParams& params, Context& context);
 MoeRoute moe_route;
-namespace ref {
-MoeRoute moe_route;
-}
-namespace cpu {
-MoeRoute moe_route;
-}
+namespace ref { MoeRoute moe_route; }
+namespace cpu { MoeRoute moe_route; }
 
 }  // namespace weft

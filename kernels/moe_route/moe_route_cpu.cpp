@@ -1,10 +1,11 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/moe_route/moe_route_cpu.cpp"
+#include "kernels/core/simd_targets.h"
+
 #include <atomic>
 
 #include "kernels/core/dispatch.h"
 #include "kernels/core/simd.h"
-#include "kernels/core/simd_targets.h"
 #include "kernels/moe_route/moe_route.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -34,8 +35,7 @@ F32x16 sum_of_exp(const float* x, int64_t n, float largest) {
 }
 
 // False if a logit is NaN.
-bool route_row(int32_t* ids, float* weights, const float* logits, int64_t n, int64_t k,
-               const RouterParams& params) {
+bool route_row(int32_t* ids, float* weights, const float* logits, int64_t n, int64_t k, const RouterParams& params) {
   for (int64_t i = 0; i < n; i += kLanes)
     if (any_nan(load_n(logits + i, n - i))) return false;
   choose(ids, weights, logits, n, k);

@@ -7,11 +7,9 @@ namespace {
 
 void check(Tensor out, Tensor x, Tensor weight) {
   WEFT_CHECK(x.rank == 2 && x.dtype == DType::f32 && x.stride[1] == 1, "x is ", x.describe());
-  WEFT_CHECK(out.shape == x.shape && out.dtype == DType::f32 && out.stride[1] == 1, "out is ",
-             out.describe());
-  WEFT_CHECK(
-      weight.rank == 1 && weight.dtype == DType::f32 && weight.contiguous() && weight.dim(0) == x.dim(1),
-      "weight is ", weight.describe());
+  WEFT_CHECK(out.shape == x.shape && out.dtype == DType::f32 && out.stride[1] == 1, "out is ", out.describe());
+  WEFT_CHECK(weight.rank == 1 && weight.dtype == DType::f32 && weight.contiguous() && weight.dim(0) == x.dim(1),
+             "weight is ", weight.describe());
 }
 
 }  // namespace

@@ -1,9 +1,8 @@
 #pragma once
 // RMSNorm (Zhang & Sennrich 2019), as the Llama family has it.
-//   out[t, :] = x[t, :] * (1 / sqrt(mean(x[t, :]^2) + eps)) * weight     out, x: (rows, n) f32, row stride
-//   free   weight: (n) f32
-// The sum of squares runs over 16 interleaved partial sums (i mod 16), added in one binary tree: the same
-// bits on every instruction set. out may alias x. rows == 0 is a no-op.
+//   out[t, :] = x[t, :] * (1 / sqrt(mean(x[t, :]^2) + eps)) * weight     out, x: (rows, n) f32, row stride free   weight: (n) f32
+// The sum of squares runs over 16 interleaved partial sums (i mod 16), added in one binary tree: the same bits on every
+// instruction set. out may alias x. rows == 0 is a no-op.
 #include "kernels/core/context.h"
 #include "kernels/core/tensor.h"
 
@@ -12,18 +11,11 @@ namespace weft {
 using RmsNorm = void(Tensor out, Tensor x, Tensor weight, float eps, Context& context);
 RmsNorm rms_norm;
 
-// residual[t, :] += x[t, :], then out = rms_norm(residual).   all: (rows, n) f32. out may alias x, not
-// residual.
+// residual[t, :] += x[t, :], then out = rms_norm(residual).   all: (rows, n) f32. out may alias x, not residual.
 using AddRmsNorm = void(Tensor out, Tensor residual, Tensor x, Tensor weight, float eps, Context& context);
 AddRmsNorm add_rms_norm;
 
-namespace ref {
-RmsNorm rms_norm;
-AddRmsNorm add_rms_norm;
-}  // namespace ref
-namespace cpu {
-RmsNorm rms_norm;
-AddRmsNorm add_rms_norm;
-}  // namespace cpu
+namespace ref { RmsNorm rms_norm; AddRmsNorm add_rms_norm; }
+namespace cpu { RmsNorm rms_norm; AddRmsNorm add_rms_norm; }
 
 }  // namespace weft

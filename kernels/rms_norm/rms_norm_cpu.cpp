@@ -1,8 +1,9 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/rms_norm/rms_norm_cpu.cpp"
+#include "kernels/core/simd_targets.h"
+
 #include "kernels/core/dispatch.h"
 #include "kernels/core/simd.h"
-#include "kernels/core/simd_targets.h"
 #include "kernels/rms_norm/rms_norm.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -40,8 +41,9 @@ namespace cpu {
 void rms_norm(Tensor out, Tensor x, Tensor weight, float eps, Context& context) {
   const int64_t n = x.dim(1);
   context.pool.parallel_for(x.dim(0), rows_per_task(n), [&](int64_t begin, int64_t end, int) {
-    for (int64_t t = begin; t < end; ++t) HWY_DYNAMIC_DISPATCH(norm_row)
-    (out.as<float>() + t * out.stride[0], x.as<float>() + t * x.stride[0], weight.as<float>(), n, eps);
+    for (int64_t t = begin; t < end; ++t)
+      HWY_DYNAMIC_DISPATCH(norm_row)
+      (out.as<float>() + t * out.stride[0], x.as<float>() + t * x.stride[0], weight.as<float>(), n, eps);
   });
 }
 

@@ -1,9 +1,8 @@
 #pragma once
 // Rotary position embedding (Su et al. 2021) on the first 2 * pairs components of each head.
 //   half:         component i is paired with i + pairs           (Hugging Face's Llama)
-//   interleaved:  component 2 i is paired with 2 i + 1           (the paper's; GGUF Llama weights are
-//   permuted for it) (a, b) -> (a cos - b sin, b cos + a sin), each product and sum as fma(a, cos, -(b *
-//   sin)) and fma(b, cos, a * sin)
+//   interleaved:  component 2 i is paired with 2 i + 1           (the paper's; GGUF Llama weights are permuted for it)
+//   (a, b) -> (a cos - b sin, b cos + a sin), each product and sum as fma(a, cos, -(b * sin)) and fma(b, cos, a * sin)
 #include "kernels/core/context.h"
 #include "kernels/core/tensor.h"
 
@@ -11,24 +10,17 @@ namespace weft {
 
 enum class RopePairs : uint8_t { half, interleaved };
 
-// cos_sin: (tokens, 2, pairs) f32. angle = float(position) * inv_freq in f32, as transformers rounds it; cos
-// and sin of that angle are correctly rounded from double, times `attention_factor` (YaRN's and longrope's; 1
-// otherwise). positions: (tokens) i32   inv_freq: (pairs) f32. Computed once a step, used by all layers.
-using RopeTable = void(Tensor cos_sin, Tensor positions, Tensor inv_freq, float attention_factor,
-                       Context& context);
+// cos_sin: (tokens, 2, pairs) f32. angle = float(position) * inv_freq in f32, as transformers rounds it; cos and sin of
+// that angle are correctly rounded from double, times `attention_factor` (YaRN's and longrope's; 1 otherwise).
+// positions: (tokens) i32   inv_freq: (pairs) f32. Computed once a step, used by all layers.
+using RopeTable = void(Tensor cos_sin, Tensor positions, Tensor inv_freq, float attention_factor, Context& context);
 RopeTable rope_table;
 
 // x: (tokens, heads, head_dim) f32, token stride free, in place.
 using Rope = void(Tensor x, Tensor cos_sin, RopePairs pairing, Context& context);
 Rope rope;
 
-namespace ref {
-RopeTable rope_table;
-Rope rope;
-}  // namespace ref
-namespace cpu {
-RopeTable rope_table;
-Rope rope;
-}  // namespace cpu
+namespace ref { RopeTable rope_table; Rope rope; }
+namespace cpu { RopeTable rope_table; Rope rope; }
 
 }  // namespace weft

@@ -1,8 +1,9 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/rope/rope_cpu.cpp"
+#include "kernels/core/simd_targets.h"
+
 #include "kernels/core/dispatch.h"
 #include "kernels/core/simd.h"
-#include "kernels/core/simd_targets.h"
 #include "kernels/rope/rope.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -29,8 +30,7 @@ void rotate_interleaved(float* head, const float* cos, const float* sin, int64_t
 }
 
 // Rotates the heads of one token.
-void rope_row(float* x, const float* cos, const float* sin, int64_t heads, int64_t head_dim, int64_t pairs,
-              RopePairs pairing) {
+void rope_row(float* x, const float* cos, const float* sin, int64_t heads, int64_t head_dim, int64_t pairs, RopePairs pairing) {
   const auto rotate = pairing == RopePairs::half ? rotate_half : rotate_interleaved;
   for (int64_t h = 0; h < heads; ++h) rotate(x + h * head_dim, cos, sin, pairs);
 }
@@ -48,11 +48,9 @@ namespace cpu {
 
 void rope_table(Tensor cos_sin, Tensor positions, Tensor inv_freq, float attention_factor, Context& context) {
   const int64_t pairs = inv_freq.dim(0);
-  context.pool.parallel_for(positions.dim(0), rows_per_task(64 * pairs),
-                            [&](int64_t begin, int64_t end, int) {
-                              ref::rope_table(cos_sin.slice(begin, end), positions.slice(begin, end),
-                                              inv_freq, attention_factor, context);
-                            });
+  context.pool.parallel_for(positions.dim(0), rows_per_task(64 * pairs), [&](int64_t begin, int64_t end, int) {
+    ref::rope_table(cos_sin.slice(begin, end), positions.slice(begin, end), inv_freq, attention_factor, context);
+  });
 }
 
 void rope(Tensor x, Tensor cos_sin, RopePairs pairing, Context& context) {
@@ -60,8 +58,7 @@ void rope(Tensor x, Tensor cos_sin, RopePairs pairing, Context& context) {
   context.pool.parallel_for(x.dim(0), rows_per_task(heads * head_dim), [&](int64_t begin, int64_t end, int) {
     for (int64_t t = begin; t < end; ++t) {
       const float* cos = cos_sin.as<float>() + t * 2 * pairs;
-      HWY_DYNAMIC_DISPATCH(rope_row)
-      (x.as<float>() + t * x.stride[0], cos, cos + pairs, heads, head_dim, pairs, pairing);
+      HWY_DYNAMIC_DISPATCH(rope_row)(x.as<float>() + t * x.stride[0], cos, cos + pairs, heads, head_dim, pairs, pairing);
     }
   });
 }

@@ -24,8 +24,7 @@ void rope(Tensor x, Tensor cos_sin, RopePairs pairing, Context&) {
         float* head = x.as<float>() + t * x.stride[0] + h * x.stride[1];
         float& a = head[half ? i : 2 * i];
         float& b = head[half ? i + pairs : 2 * i + 1];
-        const double cos = cos_sin.as<float>()[t * 2 * pairs + i],
-                     sin = cos_sin.as<float>()[(t * 2 + 1) * pairs + i];
+        const double cos = cos_sin.as<float>()[t * 2 * pairs + i], sin = cos_sin.as<float>()[(t * 2 + 1) * pairs + i];
         const double rotated_a = a * cos - b * sin, rotated_b = b * cos + a * sin;
         a = static_cast<float>(rotated_a);
         b = static_cast<float>(rotated_b);

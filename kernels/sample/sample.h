@@ -1,9 +1,8 @@
 #pragma once
-// Choosing the next token from one row of logits. Greedy (temperature 0): the largest logit after the
-// repetition penalty, ties to the lowest id. Otherwise the filters run in Hugging Face's order: repetition
-// penalty, temperature, top-k, top-p, min-p; then one uniform number, a pure function of (seed, position)
-// [Philox4x32-10, Salmon et al. 2011], picks from the surviving tokens in descending order of probability
-// (ties: lower id). Batch mates and earlier draws change nothing.
+// Choosing the next token from one row of logits. Greedy (temperature 0): the largest logit after the repetition penalty,
+// ties to the lowest id. Otherwise the filters run in Hugging Face's order: repetition penalty, temperature, top-k, top-p,
+// min-p; then one uniform number, a pure function of (seed, position) [Philox4x32-10, Salmon et al. 2011], picks from the
+// surviving tokens in descending order of probability (ties: lower id). Batch mates and earlier draws change nothing.
 #include <cstdint>
 #include <span>
 
@@ -13,26 +12,20 @@
 namespace weft {
 
 struct SamplingParams {
-  float temperature = 0;  // >= 0; 0 is greedy
-  int top_k = 0;          // 0: off
-  float top_p = 1;        // (0, 1]; 1: off
-  float min_p = 0;        // [0, 1]; keeps tokens with p >= min_p * max p
-  float repetition_penalty =
-      1;  // > 0; logit / r if positive, logit * r if negative, for every token seen before
+  float temperature = 0;          // >= 0; 0 is greedy
+  int top_k = 0;                  // 0: off
+  float top_p = 1;                // (0, 1]; 1: off
+  float min_p = 0;                // [0, 1]; keeps tokens with p >= min_p * max p
+  float repetition_penalty = 1;   // > 0; logit / r if positive, logit * r if negative, for every token seen before
   uint64_t seed = 0;
 };
 
-// logits: (vocab) f32. seen: the token ids the repetition penalty applies to (prompt and generated;
-// duplicates allowed). position: index of the token being drawn in its sequence. NaN logits are a CheckError.
-using Sample = int32_t(Tensor logits, const SamplingParams& params, std::span<const int32_t> seen,
-                       int64_t position, Context& context);
+// logits: (vocab) f32. seen: the token ids the repetition penalty applies to (prompt and generated; duplicates allowed).
+// position: index of the token being drawn in its sequence. NaN logits are a CheckError.
+using Sample = int32_t(Tensor logits, const SamplingParams& params, std::span<const int32_t> seen, int64_t position, Context& context);
 Sample sample;
 int64_t sample_workspace(int64_t vocab);
-namespace ref {
-Sample sample;
-}
-namespace cpu {
-Sample sample;
-}
+namespace ref { Sample sample; }
+namespace cpu { Sample sample; }
 
 }  // namespace weft

@@ -1,9 +1,10 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/sample/sample_cpu.cpp"
+#include "kernels/core/simd_targets.h"
+
 #include <limits>
 
 #include "kernels/core/simd.h"
-#include "kernels/core/simd_targets.h"
 #include "kernels/sample/sample.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -78,17 +79,14 @@ int64_t arg_max(const float* x, int64_t n) {
   return best;
 }
 
-// Tokens in descending order of score (ties: lower id), sorted only as far as somebody looks. Most of a
-// vocabulary is far below the maximum, so candidates are collected by thresholds, and revealed in growing
-// pieces.
+// Tokens in descending order of score (ties: lower id), sorted only as far as somebody looks. Most of a vocabulary is far
+// below the maximum, so candidates are collected by thresholds, and revealed in growing pieces.
 class Descending {
  public:
   struct Token {
     float score;
     int32_t id;
-    bool operator<(const Token& other) const {
-      return score != other.score ? score > other.score : id < other.id;
-    }
+    bool operator<(const Token& other) const { return score != other.score ? score > other.score : id < other.id; }
   };
 
   Descending(std::span<const float> scores, float largest, Token* tokens, float* weights)
@@ -132,11 +130,9 @@ class Descending {
   int64_t found_ = 0, sorted_ = 0;
 };
 
-int32_t draw(std::span<const float> scores, float largest, const SamplingParams& params, int64_t position,
-             Context& context) {
+int32_t draw(std::span<const float> scores, float largest, const SamplingParams& params, int64_t position, Context& context) {
   const int64_t n = std::ssize(scores);
-  Descending order(scores, largest, context.workspace.array<Descending::Token>(n),
-                   context.workspace.array<float>(n));
+  Descending order(scores, largest, context.workspace.array<Descending::Token>(n), context.workspace.array<float>(n));
   int64_t kept = params.top_k > 0 ? std::min<int64_t>(params.top_k, n) : n;
   const auto sum_of_kept = [&] {
     double total = 0;
@@ -164,8 +160,7 @@ int32_t draw(std::span<const float> scores, float largest, const SamplingParams&
 
 }  // namespace
 
-int32_t sample(Tensor logits, const SamplingParams& params, std::span<const int32_t> seen, int64_t position,
-               Context& context) {
+int32_t sample(Tensor logits, const SamplingParams& params, std::span<const int32_t> seen, int64_t position, Context& context) {
   const Arena::Scope scope(context.workspace);
   const int64_t n = logits.dim(0);
   const float* raw = logits.as<float>();
@@ -184,8 +179,7 @@ int32_t sample(Tensor logits, const SamplingParams& params, std::span<const int3
 }  // namespace cpu
 
 int64_t sample_workspace(int64_t vocab) {
-  return 2 * Arena::padded(vocab * 4) +
-         Arena::padded(vocab * static_cast<int64_t>(sizeof(cpu::Descending::Token)));
+  return 2 * Arena::padded(vocab * 4) + Arena::padded(vocab * static_cast<int64_t>(sizeof(cpu::Descending::Token)));
 }
 
 }  // namespace weft

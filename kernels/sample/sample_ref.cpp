@@ -8,8 +8,7 @@
 
 namespace weft::ref {
 
-int32_t sample(Tensor logits, const SamplingParams& params, std::span<const int32_t> seen, int64_t position,
-               Context&) {
+int32_t sample(Tensor logits, const SamplingParams& params, std::span<const int32_t> seen, int64_t position, Context&) {
   const int64_t n = logits.dim(0);
   const float* raw = logits.as<float>();
   std::vector<float> score(raw, raw + n);

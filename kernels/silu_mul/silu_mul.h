@@ -1,7 +1,6 @@
 #pragma once
-// SwiGLU's gate (Shazeer 2020):  out[t, i] = silu(gate_up[t, i]) * gate_up[t, f + i],  silu(x) = x / (1 +
-// exp(-x)) out: (tokens, f) f32   gate_up: (tokens, 2 f) f32. exp is core/simd.h's, the same bits on every
-// instruction set.
+// SwiGLU's gate (Shazeer 2020):  out[t, i] = silu(gate_up[t, i]) * gate_up[t, f + i],  silu(x) = x / (1 + exp(-x))
+// out: (tokens, f) f32   gate_up: (tokens, 2 f) f32. exp is core/simd.h's, the same bits on every instruction set.
 #include "kernels/core/context.h"
 #include "kernels/core/tensor.h"
 
@@ -9,11 +8,7 @@ namespace weft {
 
 using SiluMul = void(Tensor out, Tensor gate_up, Context& context);
 SiluMul silu_mul;
-namespace ref {
-SiluMul silu_mul;
-}
-namespace cpu {
-SiluMul silu_mul;
-}
+namespace ref { SiluMul silu_mul; }
+namespace cpu { SiluMul silu_mul; }
 
 }  // namespace weft

@@ -1,8 +1,9 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/silu_mul/silu_mul_cpu.cpp"
+#include "kernels/core/simd_targets.h"
+
 #include "kernels/core/dispatch.h"
 #include "kernels/core/simd.h"
-#include "kernels/core/simd_targets.h"
 #include "kernels/silu_mul/silu_mul.h"
 
 HWY_BEFORE_NAMESPACE();

@@ -1,6 +1,6 @@
 #pragma once
-// A paged cache with random contents for attention's tests and benchmarks. Blocks lie in scrambled order and
-// every slot that no position occupies holds NaN, so a kernel that lets one touch its result is caught.
+// A paged cache with random contents for attention's tests and benchmarks. Blocks lie in scrambled order and every slot
+// that no position occupies holds NaN, so a kernel that lets one touch its result is caught.
 #include <algorithm>
 #include <limits>
 #include <numeric>
@@ -30,9 +30,7 @@ struct AttentionSetup {
   AttentionParams params;
 
   AttentionSetup(const AttentionShape& shape, Inputs& in) : shape(shape) {
-    params = {.scale = 1 / std::sqrt(static_cast<float>(shape.head_dim)),
-              .window = shape.window,
-              .soft_cap = shape.soft_cap};
+    params = {.scale = 1 / std::sqrt(static_cast<float>(shape.head_dim)), .window = shape.window, .soft_cap = shape.soft_cap};
     int32_t longest = 1;
     for (auto [rows, context] : shape.sequences) {
       row_offsets.push_back(row_offsets.back() + rows);
@@ -40,8 +38,7 @@ struct AttentionSetup {
       longest = std::max(longest, context);
     }
     const int64_t tokens = row_offsets.back(), sequences = std::ssize(shape.sequences);
-    const int64_t blocks_each = (longest + shape.block_size - 1) / shape.block_size,
-                  blocks = blocks_each * sequences + 1;
+    const int64_t blocks_each = (longest + shape.block_size - 1) / shape.block_size, blocks = blocks_each * sequences + 1;
     kv.k = in.empty(shape.dtype, {blocks, shape.kv_heads(), shape.head_dim, shape.block_size});
     kv.v = in.empty(shape.dtype, {blocks, shape.kv_heads(), shape.block_size, shape.head_dim});
     poison(kv.k);
@@ -68,13 +65,11 @@ struct AttentionSetup {
 
   void fill(int64_t sequence, Inputs& in) {
     const int64_t n = context_len[sequence];
-    const Tensor k = in.normal({n, shape.kv_heads(), shape.head_dim}),
-                 v = in.normal({n, shape.kv_heads(), shape.head_dim});
+    const Tensor k = in.normal({n, shape.kv_heads(), shape.head_dim}), v = in.normal({n, shape.kv_heads(), shape.head_dim});
     const Tensor slots = in.empty(DType::i32, {n});
     const int32_t* blocks = block_table.as<int32_t>() + sequence * block_table.stride[0];
     for (int32_t j = 0; j < n; ++j)
-      slots.as<int32_t>()[j] =
-          static_cast<int32_t>(blocks[j / shape.block_size] * shape.block_size + j % shape.block_size);
+      slots.as<int32_t>()[j] = static_cast<int32_t>(blocks[j / shape.block_size] * shape.block_size + j % shape.block_size);
     ThreadPool pool(1);
     Arena none(0);
     Context context{pool, none};

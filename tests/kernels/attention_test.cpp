@@ -1,5 +1,4 @@
-// Attention's promise: a row's bits depend on its position, its q and the K and V it sees, and on nothing
-// else.
+// Attention's promise: a row's bits depend on its position, its q and the K and V it sees, and on nothing else.
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -9,12 +8,9 @@
 namespace weft::test {
 namespace {
 
-std::string bytes_of(const Tensor& x) {
-  return {reinterpret_cast<const char*>(x.data), static_cast<size_t>(x.bytes())};
-}
+std::string bytes_of(const Tensor& x) { return {reinterpret_cast<const char*>(x.data), static_cast<size_t>(x.bytes())}; }
 
-void run(const AttentionSetup& s, const Tensor& out, const Tensor& q, const AttentionBatch& batch,
-         int threads) {
+void run(const AttentionSetup& s, const Tensor& out, const Tensor& q, const AttentionBatch& batch, int threads) {
   ThreadPool pool(threads);
   Arena workspace(attention_workspace(q.dim(0), q.dim(1), q.dim(2), threads));
   Context context{pool, workspace};
@@ -38,23 +34,18 @@ TEST_P(Chunks, WholePromptChunksAndSingleRowsGiveTheSameBits) {
   run(s, s.out, s.q, s.batch(), 2);
   for (int chunk : {1, 7, 16, 100}) {
     const Tensor out = in.empty(DType::f32, {rows, s.shape.q_heads(), s.shape.head_dim});
-    for (int begin = 0; begin < rows; begin += chunk)
-      run_chunk(s, out, begin, std::min(begin + chunk, rows), 1 + begin % 3);
+    for (int begin = 0; begin < rows; begin += chunk) run_chunk(s, out, begin, std::min(begin + chunk, rows), 1 + begin % 3);
     EXPECT_EQ(bytes_of(out), bytes_of(s.out)) << "chunks of " << chunk;
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(
     Shapes, Chunks,
-    testing::Values(
-        AttentionShape{.sequences = {{300, 300}}},
-        AttentionShape{.dtype = DType::bf16, .block_size = 48, .head_dim = 24, .sequences = {{150, 290}}},
-        AttentionShape{.dtype = DType::f16,
-                       .block_size = 32,
-                       .groups = {{0, 0, 3}, {1, 3, 5}},
-                       .sequences = {{140, 140}},
-                       .window = 20},
-        AttentionShape{.groups = {{0, 0, 1}}, .sequences = {{60, 400}}, .window = 129, .soft_cap = 20}));
+    testing::Values(AttentionShape{.sequences = {{300, 300}}},
+                    AttentionShape{.dtype = DType::bf16, .block_size = 48, .head_dim = 24, .sequences = {{150, 290}}},
+                    AttentionShape{.dtype = DType::f16, .block_size = 32, .groups = {{0, 0, 3}, {1, 3, 5}},
+                                   .sequences = {{140, 140}}, .window = 20},
+                    AttentionShape{.groups = {{0, 0, 1}}, .sequences = {{60, 400}}, .window = 129, .soft_cap = 20}));
 
 TEST(Attention, BatchMatesAndBlockLayoutChangeNothing) {
   const std::vector<std::pair<int32_t, int32_t>> sequences = {{1, 200}, {33, 150}, {1, 129}, {4, 4}};
@@ -77,8 +68,7 @@ TEST(Attention, BatchMatesAndBlockLayoutChangeNothing) {
     ThreadPool pool(1);
     Arena none(0);
     Context context{pool, none};
-    const Tensor k = values.normal({300, 3, 64}), v = values.normal({300, 3, 64}),
-                 q = values.normal({40, 9, 64}, 0.5f);
+    const Tensor k = values.normal({300, 3, 64}), v = values.normal({300, 3, 64}), q = values.normal({40, 9, 64}, 0.5f);
     const Tensor slots = values.empty(DType::i32, {300});
     for (int j = 0; j < 300; ++j)
       slots.as<int32_t>()[j] = other.block_table.as<int32_t>()[j / block_size] * block_size + j % block_size;
@@ -98,12 +88,10 @@ TEST(Attention, HeadsOnAnotherRankChangeNothing) {
   AttentionSetup part = s;
   part.shape.groups = {{0, 0, 1}, {1, 1, 3}};
   const Tensor q = in.empty(DType::f32, {21, 3, 64}), out = in.empty(DType::f32, {21, 3, 64});
-  for (int t = 0; t < 21; ++t)
-    std::copy_n(s.q.as<float>() + (t * 9 + 2) * 64, 3 * 64, q.as<float>() + t * 3 * 64);
+  for (int t = 0; t < 21; ++t) std::copy_n(s.q.as<float>() + (t * 9 + 2) * 64, 3 * 64, q.as<float>() + t * 3 * 64);
   run(part, out, q, s.batch(), 3);
   for (int t = 0; t < 21; ++t)
-    EXPECT_EQ(std::memcmp(out.as<float>() + t * 3 * 64, s.out.as<float>() + (t * 9 + 2) * 64, 3 * 64 * 4), 0)
-        << t;
+    EXPECT_EQ(std::memcmp(out.as<float>() + t * 3 * 64, s.out.as<float>() + (t * 9 + 2) * 64, 3 * 64 * 4), 0) << t;
 }
 
 TEST(Attention, StridedRowsAndValuesOnlyTheFutureSees) {

@@ -11,15 +11,14 @@ namespace weft::test {
 namespace {
 
 OpCase rms_norm_case(int64_t rows, int64_t n) {
-  return {
-      .name = cat("rms_norm/", rows, "x", n),
-      .tolerance = rounding(n / 16),
-      .bytes = 8.0 * rows * n,
-      .flops = 4.0 * rows * n,
-      .make = [=](Inputs& in) -> OpRun {
-        const Tensor x = in.normal({rows, n}), w = in.normal({n}), out = in.empty(DType::f32, {rows, n});
-        return {{out}, [=](Backend b, Context& c) { pick(b, ref::rms_norm, rms_norm)(out, x, w, 1e-5f, c); }};
-      }};
+  return {.name = cat("rms_norm/", rows, "x", n),
+          .tolerance = rounding(n / 16),
+          .bytes = 8.0 * rows * n,
+          .flops = 4.0 * rows * n,
+          .make = [=](Inputs& in) -> OpRun {
+            const Tensor x = in.normal({rows, n}), w = in.normal({n}), out = in.empty(DType::f32, {rows, n});
+            return {{out}, [=](Backend b, Context& c) { pick(b, ref::rms_norm, rms_norm)(out, x, w, 1e-5f, c); }};
+          }};
 }
 
 OpCase add_rms_norm_case(int64_t rows, int64_t n) {
@@ -31,9 +30,7 @@ OpCase add_rms_norm_case(int64_t rows, int64_t n) {
             const Tensor x = in.normal({rows, n}), w = in.normal({n}), before = in.normal({rows, n});
             const Tensor residual = in.copy(before), out = in.empty(DType::f32, {rows, n});
             return {{out, residual},
-                    [=](Backend b, Context& c) {
-                      pick(b, ref::add_rms_norm, add_rms_norm)(out, residual, x, w, 1e-6f, c);
-                    },
+                    [=](Backend b, Context& c) { pick(b, ref::add_rms_norm, add_rms_norm)(out, residual, x, w, 1e-6f, c); },
                     [=] { std::copy_n(before.as<float>(), rows * n, residual.as<float>()); }};
           }};
 }
@@ -51,8 +48,7 @@ OpCase silu_mul_case(int64_t rows, int64_t f) {
 
 // x is a slice of wider rows, as the q of a fused qkv is.
 OpCase rope_case(RopePairs pairing, int64_t tokens, int64_t heads, int64_t head_dim, int64_t pairs) {
-  return {.name = cat("rope/", pairing == RopePairs::half ? "half_" : "interleaved_", tokens, "x", heads, "x",
-                      head_dim, "x", pairs),
+  return {.name = cat("rope/", pairing == RopePairs::half ? "half_" : "interleaved_", tokens, "x", heads, "x", head_dim, "x", pairs),
           .tolerance = rounding(0),
           .bytes = 16.0 * tokens * heads * pairs,
           .flops = 6.0 * tokens * heads * pairs,
@@ -80,25 +76,20 @@ OpCase embedding_case(int64_t tokens, int64_t rows, int64_t hidden) {
             PackedMatrix& table = in.keep(PackedMatrix(hidden, 0, hidden));
             const Tensor weights = in.normal({rows, hidden});
             table.append(DType::f32, rows, weights.data, hidden * 4);
-            const Tensor ids =
-                in.integers({tokens}, 0, 3 * static_cast<int32_t>(rows));  // the middle third is ours
+            const Tensor ids = in.integers({tokens}, 0, 3 * static_cast<int32_t>(rows));  // the middle third is ours
             const Tensor out = in.empty(DType::f32, {tokens, hidden});
-            return {{out}, [=, &table](Backend b, Context& c) {
-                      pick(b, ref::embedding, embedding)(out, ids, table, rows, c);
-                    }};
+            return {{out}, [=, &table](Backend b, Context& c) { pick(b, ref::embedding, embedding)(out, ids, table, rows, c); }};
           }};
 }
 
 }  // namespace
 
 void add_elementwise_cases(std::vector<OpCase>& cases) {
-  for (auto [rows, n] : std::initializer_list<std::pair<int, int>>{
-           {0, 64}, {1, 1}, {3, 15}, {5, 577}, {1, 576}, {512, 576}, {70, 4096}}) {
+  for (auto [rows, n] : std::initializer_list<std::pair<int, int>>{{0, 64}, {1, 1}, {3, 15}, {5, 577}, {1, 576}, {512, 576}, {70, 4096}}) {
     cases.push_back(rms_norm_case(rows, n));
     cases.push_back(add_rms_norm_case(rows, n));
   }
-  for (auto [rows, f] :
-       std::initializer_list<std::pair<int, int>>{{0, 64}, {1, 1}, {3, 31}, {1, 1536}, {512, 1536}})
+  for (auto [rows, f] : std::initializer_list<std::pair<int, int>>{{0, 64}, {1, 1}, {3, 31}, {1, 1536}, {512, 1536}})
     cases.push_back(silu_mul_case(rows, f));
   for (RopePairs pairing : {RopePairs::half, RopePairs::interleaved}) {
     cases.push_back(rope_case(pairing, 0, 3, 64, 32));

@@ -19,24 +19,21 @@ PackedMatrix random_matrix(Inputs& in, DType dtype, int64_t n, int64_t k) {
 
 OpCase linear_case(DType dtype, Arithmetic a, int64_t m, int64_t n, int64_t k) {
   const KPlan plan = KPlan::sequential(k);
-  return {
-      .name = cat("linear/", name(dtype), "_", name(a), "_", m, "x", n, "x", k),
-      .tolerance = rounding(8 * k),
-      .bytes = static_cast<double>(dtype_bytes(dtype, n * k)) + 4.0 * m * (n + k),
-      .flops = 2.0 * m * n * k,
-      .workspace = linear_workspace(m, k, plan, a, 4),
-      .bench_only = m > 64,
-      .make = [=](Inputs& in) -> OpRun {
-        PackedMatrix& w = in.keep(random_matrix(in, dtype, n, k));
-        const Tensor x = in.normal({m, k}), y = in.empty(DType::f32, {m, n});
-        return {{y}, [=, &w](Backend b, Context& c) { pick(b, ref::linear, linear)(y, x, w, plan, a, c); }};
-      }};
+  return {.name = cat("linear/", name(dtype), "_", name(a), "_", m, "x", n, "x", k),
+          .tolerance = rounding(8 * k),
+          .bytes = static_cast<double>(dtype_bytes(dtype, n * k)) + 4.0 * m * (n + k),
+          .flops = 2.0 * m * n * k,
+          .workspace = linear_workspace(m, k, plan, a, 4),
+          .bench_only = m > 64,
+          .make = [=](Inputs& in) -> OpRun {
+            PackedMatrix& w = in.keep(random_matrix(in, dtype, n, k));
+            const Tensor x = in.normal({m, k}), y = in.empty(DType::f32, {m, n});
+            return {{y}, [=, &w](Backend b, Context& c) { pick(b, ref::linear, linear)(y, x, w, plan, a, c); }};
+          }};
 }
 
-OpCase grouped_linear_case(DType dtype, Arithmetic a, const std::vector<int32_t>& row_offsets, int64_t n,
-                           int64_t k) {
-  const int64_t m = row_offsets.back() + 1,
-                experts = std::ssize(row_offsets) - 1;  // the last row belongs to nobody
+OpCase grouped_linear_case(DType dtype, Arithmetic a, const std::vector<int32_t>& row_offsets, int64_t n, int64_t k) {
+  const int64_t m = row_offsets.back() + 1, experts = std::ssize(row_offsets) - 1;  // the last row belongs to nobody
   const KPlan plan = KPlan::sequential(k);
   return {.name = cat("grouped_linear/", name(dtype), "_", name(a), "_", m, "x", n, "x", k, "x", experts),
           .tolerance = rounding(8 * k),

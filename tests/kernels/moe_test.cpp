@@ -19,8 +19,7 @@ TEST(MoeRoute, ByHand) {
   Machine m;
   Inputs in(1);
   const float third = std::log(1.0f / 3);
-  std::vector<float> logits = {0, third, 0,
-                               -std::numeric_limits<float>::infinity()};  // weights 3 : 1 : 3 : 0
+  std::vector<float> logits = {0, third, 0, -std::numeric_limits<float>::infinity()};  // weights 3 : 1 : 3 : 0
   std::vector<float> weights(2);
   std::vector<int32_t> ids(2);
   const auto route = [&](RouterParams params) {
@@ -41,8 +40,7 @@ TEST(MoeRoute, ByHand) {
 TEST(MoeRoute, NanNamesTheToken) {
   Machine m;
   Inputs in(2);
-  const Tensor logits = in.normal({300, 20}), ids = in.empty(DType::i32, {300, 2}),
-               weights = in.empty(DType::f32, {300, 2});
+  const Tensor logits = in.normal({300, 20}), ids = in.empty(DType::i32, {300, 2}), weights = in.empty(DType::f32, {300, 2});
   logits.as<float>()[217 * 20 + 19] = std::numeric_limits<float>::quiet_NaN();
   try {
     moe_route(ids, weights, logits, {}, m.context);
@@ -68,8 +66,7 @@ TEST(MoePermute, SortPermuteUnpermuteIsAWeightedCopy) {
     }
   ASSERT_EQ(offsets.as<int32_t>()[experts], tokens * k);
 
-  const Tensor sorted = in.empty(DType::f32, {tokens * k, hidden}),
-               out = in.empty(DType::f32, {tokens, hidden});
+  const Tensor sorted = in.empty(DType::f32, {tokens * k, hidden}), out = in.empty(DType::f32, {tokens, hidden});
   moe_permute(sorted, x, order, k, m.context);
   const Tensor place = in.empty(DType::i32, {tokens, k}), weights = in.empty(DType::f32, {tokens, k});
   for (int32_t i = 0; i < tokens * k; ++i) place.as<int32_t>()[order.as<int32_t>()[i]] = i;

@@ -11,14 +11,11 @@ constexpr uint64_t kSeed = 20'111;
 
 class OpCases : public testing::TestWithParam<const OpCase*> {};
 
-TEST_P(OpCases, MatchesReference) {
-  EXPECT_EQ(compare_with_ref(*GetParam(), 2, kSeed), "");
-}
+TEST_P(OpCases, MatchesReference) { EXPECT_EQ(compare_with_ref(*GetParam(), 2, kSeed), ""); }
 
 TEST_P(OpCases, SameBitsOnAnyNumberOfThreads) {
   const auto one = run_case(*GetParam(), Backend::cpu, 1, kSeed);
-  for (int threads : {2, 3})
-    EXPECT_EQ(run_case(*GetParam(), Backend::cpu, threads, kSeed), one) << threads << " threads";
+  for (int threads : {2, 3}) EXPECT_EQ(run_case(*GetParam(), Backend::cpu, threads, kSeed), one) << threads << " threads";
 }
 
 TEST_P(OpCases, SameBitsOnEveryInstructionSet) {

@@ -35,12 +35,7 @@ void add_sample_cases(std::vector<OpCase>& cases) {
   add("flat_top_k", {.temperature = 0.8f, .top_k = 50, .seed = 1}, 0.01f);
   add("top_p", {.temperature = 1.2f, .top_p = 0.95f, .seed = 2});
   add("min_p", {.temperature = 1.5f, .min_p = 0.05f, .seed = 3});
-  add("all", {.temperature = 0.7f,
-              .top_k = 100,
-              .top_p = 0.9f,
-              .min_p = 0.01f,
-              .repetition_penalty = 1.1f,
-              .seed = ~0ull});
+  add("all", {.temperature = 0.7f, .top_k = 100, .top_p = 0.9f, .min_p = 0.01f, .repetition_penalty = 1.1f, .seed = ~0ull});
 }
 
 }  // namespace weft::test

@@ -1,51 +1,27 @@
-// core/simd.h on every instruction set this machine has: exp against double, widening and rounding against
-// the scalar conversions, fma fused, the order of sum.
+// core/simd.h on every instruction set this machine has: exp against double, widening and rounding against the scalar
+// conversions, fma fused, the order of sum.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "tests/kernels/simd_test.cpp"
-#include "kernels/core/simd.h"
-
 #include "kernels/core/simd_targets.h"
+
+#include "kernels/core/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace weft::HWY_NAMESPACE {
 namespace {
 
-void run_exp(const float* x, float* y) {
-  store(exp(load(x)), y);
-}
-void run_tanh(const float* x, float* y) {
-  store(tanh(load(x)), y);
-}
-void run_fma(const float* a, const float* b, const float* c, float* y) {
-  store(fma(load(a), load(b), load(c)), y);
-}
-float run_sum(const float* x) {
-  return sum(load(x));
-}
-void run_load_f16(const uint16_t* x, float* y) {
-  store(load(reinterpret_cast<const f16*>(x)), y);
-}
-void run_load_bf16(const uint16_t* x, float* y) {
-  store(load(reinterpret_cast<const bf16*>(x)), y);
-}
-void run_store_f16(const float* x, uint16_t* y) {
-  store(load(x), reinterpret_cast<f16*>(y));
-}
-void run_store_bf16(const float* x, uint16_t* y) {
-  store(load(x), reinterpret_cast<bf16*>(y));
-}
-void run_keep_lanes(const float* x, int64_t begin, int64_t end, float* y) {
-  store(keep_lanes(load(x), begin, end, set(-1)), y);
-}
-void run_load_n(const float* x, int64_t n, float* y) {
-  store(load_n(x, n), y);
-}
-void run_store_n(const float* x, int64_t n, float* y) {
-  store_n(load(x), y, n);
-}
-bool run_any_nan(const float* x) {
-  return any_nan(load(x));
-}
+void run_exp(const float* x, float* y) { store(exp(load(x)), y); }
+void run_tanh(const float* x, float* y) { store(tanh(load(x)), y); }
+void run_fma(const float* a, const float* b, const float* c, float* y) { store(fma(load(a), load(b), load(c)), y); }
+float run_sum(const float* x) { return sum(load(x)); }
+void run_load_f16(const uint16_t* x, float* y) { store(load(reinterpret_cast<const f16*>(x)), y); }
+void run_load_bf16(const uint16_t* x, float* y) { store(load(reinterpret_cast<const bf16*>(x)), y); }
+void run_store_f16(const float* x, uint16_t* y) { store(load(x), reinterpret_cast<f16*>(y)); }
+void run_store_bf16(const float* x, uint16_t* y) { store(load(x), reinterpret_cast<bf16*>(y)); }
+void run_keep_lanes(const float* x, int64_t begin, int64_t end, float* y) { store(keep_lanes(load(x), begin, end, set(-1)), y); }
+void run_load_n(const float* x, int64_t n, float* y) { store(load_n(x, n), y); }
+void run_store_n(const float* x, int64_t n, float* y) { store_n(load(x), y, n); }
+bool run_any_nan(const float* x) { return any_nan(load(x)); }
 
 }  // namespace
 }  // namespace weft::HWY_NAMESPACE
@@ -99,8 +75,7 @@ INSTANTIATE_TEST_SUITE_P(All, Simd, testing::ValuesIn(targets()), [](const auto&
 // In units of the last place of the exact result.
 double ulps(float got, double want) {
   const float near = static_cast<float>(want);
-  const double unit =
-      std::max(double{std::nextafter(near, kInf)} - near, double{std::numeric_limits<float>::denorm_min()});
+  const double unit = std::max(double{std::nextafter(near, kInf)} - near, double{std::numeric_limits<float>::denorm_min()});
   return std::fabs(got - want) / unit;
 }
 
@@ -117,8 +92,7 @@ TEST_P(Simd, ExpIsWithinTwoUlps) {
 }
 
 TEST_P(Simd, ExpOfSpecialValues) {
-  const Lanes x = {0,     -0.0f,   -kInf,   kInf,   kNan,    -1e30f, 1e30f,
-                   88.8f, -103.0f, -104.1f, 1e-30f, -1e-45f, 88.72f, -87.4f};
+  const Lanes x = {0, -0.0f, -kInf, kInf, kNan, -1e30f, 1e30f, 88.8f, -103.0f, -104.1f, 1e-30f, -1e-45f, 88.72f, -87.4f};
   Lanes y;
   HWY_DYNAMIC_DISPATCH(run_exp)(x.data(), y.data());
   EXPECT_EQ(y[0], 1.0f);
@@ -196,12 +170,10 @@ TEST_P(Simd, WidensEveryF16AndBf16) {
   }
 }
 
-// Bit patterns spread over all of f32, with those next to every tie of f16 and bf16 among them; NaN keeps its
-// sign.
+// Bit patterns spread over all of f32, with those next to every tie of f16 and bf16 among them; NaN keeps its sign.
 TEST_P(Simd, RoundsToF16AndBf16) {
   std::vector<uint32_t> patterns;
-  for (uint64_t bits = 0; bits < (uint64_t{1} << 32); bits += 0x6123)
-    patterns.push_back(static_cast<uint32_t>(bits));
+  for (uint64_t bits = 0; bits < (uint64_t{1} << 32); bits += 0x6123) patterns.push_back(static_cast<uint32_t>(bits));
   for (uint32_t high = 0; high < 65536; high += 7)
     for (uint32_t low : {0u, 1u, 0xfffu, 0x1000u, 0x1001u, 0x3000u, 0x7fffu, 0x8000u, 0x8001u, 0xffffu})
       patterns.push_back(high << 16 | low);
@@ -226,8 +198,7 @@ TEST_P(Simd, PartsOfVectors) {
     for (int64_t end = -2; end < 20; ++end) {
       Lanes y;
       HWY_DYNAMIC_DISPATCH(run_keep_lanes)(x.data(), begin, end, y.data());
-      for (int i = 0; i < 16; ++i)
-        ASSERT_EQ(y[i], i >= begin && i < end ? x[i] : -1.0f) << begin << ' ' << end;
+      for (int i = 0; i < 16; ++i) ASSERT_EQ(y[i], i >= begin && i < end ? x[i] : -1.0f) << begin << ' ' << end;
     }
   for (int64_t n = 1; n < 20; ++n) {
     Lanes loaded, stored;

@@ -1,8 +1,9 @@
 // `weft bench ops`: the cases of the op harness, timed against what this machine can do at best.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "tests/support/op_bench.cpp"
-#include "kernels/core/simd.h"
 #include "kernels/core/simd_targets.h"
+
+#include "kernels/core/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace weft::HWY_NAMESPACE {
@@ -83,12 +84,8 @@ Limits measure_limits(ThreadPool& pool) {
   const auto read = [&] {
     pool.run([&](int t) { sink = sink + HWY_DYNAMIC_DISPATCH(read_all)(data + t * kFloats, kFloats); });
   };
-  pool.run([&](int t) {
-    std::fill_n(data + t * kFloats, kFloats, 1.0f);
-  });  // untouched pages would all be the zero page
-  const auto compute = [&] {
-    pool.run([&](int) { sink = sink + HWY_DYNAMIC_DISPATCH(fma_chains)(kRounds); });
-  };
+  pool.run([&](int t) { std::fill_n(data + t * kFloats, kFloats, 1.0f); });  // untouched pages would all be the zero page
+  const auto compute = [&] { pool.run([&](int) { sink = sink + HWY_DYNAMIC_DISPATCH(fma_chains)(kRounds); }); };
   return {threads * kFloats * 4.0 / best_of(5, read), threads * 256.0 * kRounds / best_of(3, compute)};
 }
 
@@ -129,8 +126,7 @@ int run_op_benchmarks(const std::string& filter, int threads, bool json) {
   if (!json) {
     std::printf("%d threads; limits measured here: read %.1f GB/s, f32 FMA %.0f GFLOP/s\n", threads,
                 limits.bytes_per_s * 1e-9, limits.flops_per_s * 1e-9);
-    std::printf(
-        "Data of small cases stays in caches, so their share of the memory limit can pass 100 %%.\n\n");
+    std::printf("Data of small cases stays in caches, so their share of the memory limit can pass 100 %%.\n\n");
     std::printf("%-48s %10s %9s %9s %7s  %s\n", "case", "us", "GB/s", "GFLOP/s", "limit", "fingerprint");
   }
   for (const OpCase& op_case : op_cases()) {
@@ -141,15 +137,11 @@ int run_op_benchmarks(const std::string& filter, int threads, bool json) {
     char fingerprint[17];
     std::snprintf(fingerprint, sizeof fingerprint, "%016lx", static_cast<unsigned long>(timing.fingerprint));
     if (json)
-      results.push_back({{"case", op_case.name},
-                         {"us", timing.seconds * 1e6},
-                         {"gb_per_s", gb},
-                         {"gflop_per_s", gflop},
-                         {"share_of_limit", bound / timing.seconds},
-                         {"fingerprint", fingerprint}});
+      results.push_back({{"case", op_case.name}, {"us", timing.seconds * 1e6}, {"gb_per_s", gb}, {"gflop_per_s", gflop},
+                         {"share_of_limit", bound / timing.seconds}, {"fingerprint", fingerprint}});
     else
-      std::printf("%-48s %10.2f %9.2f %9.2f %6.0f%%  %s\n", op_case.name.c_str(), timing.seconds * 1e6, gb,
-                  gflop, 100 * bound / timing.seconds, fingerprint);
+      std::printf("%-48s %10.2f %9.2f %9.2f %6.0f%%  %s\n", op_case.name.c_str(), timing.seconds * 1e6, gb, gflop,
+                  100 * bound / timing.seconds, fingerprint);
   }
   if (json)
     std::printf("%s\n", nlohmann::ordered_json{{"threads", threads},

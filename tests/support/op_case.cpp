@@ -33,8 +33,7 @@ Tensor Inputs::empty(DType dtype, std::initializer_list<int64_t> dims) {
 Tensor Inputs::normal(std::initializer_list<int64_t> dims, float scale) {
   const Tensor x = empty(DType::f32, dims);
   std::normal_distribution<float> value(0, scale);
-  for (int64_t i = 0; i < x.elements(); ++i)
-    x.as<float>()[i] = value(random_) * (random_() % 64 == 0 ? 30.0f : 1.0f);
+  for (int64_t i = 0; i < x.elements(); ++i) x.as<float>()[i] = value(random_) * (random_() % 64 == 0 ? 30.0f : 1.0f);
   return x;
 }
 
@@ -69,17 +68,15 @@ std::vector<std::string> run_case(const OpCase& op_case, Backend backend, int th
 namespace {
 
 // First mismatches of one row of f32 values.
-void compare_row(std::ostream& report, int64_t row, std::span<const float> got, std::span<const float> want,
-                 double tolerance) {
+void compare_row(std::ostream& report, int64_t row, std::span<const float> got, std::span<const float> want, double tolerance) {
   double largest = 0;
   for (float x : want)
     if (std::isfinite(x)) largest = std::max(largest, std::fabs(double{x}));
   for (size_t i = 0; i < want.size(); ++i) {
-    const bool same =
-        std::memcmp(&got[i], &want[i], sizeof(float)) == 0 || (std::isnan(got[i]) && std::isnan(want[i]));
+    const bool same = std::memcmp(&got[i], &want[i], sizeof(float)) == 0 || (std::isnan(got[i]) && std::isnan(want[i]));
     if (same || std::fabs(double{got[i]} - want[i]) <= tolerance * largest) continue;
-    report << "row " << row << " column " << i << ": " << got[i] << ", ref " << want[i] << " (row's largest "
-           << largest << ", tolerance " << tolerance << ")\n";
+    report << "row " << row << " column " << i << ": " << got[i] << ", ref " << want[i] << " (row's largest " << largest
+           << ", tolerance " << tolerance << ")\n";
     return;
   }
 }
@@ -101,8 +98,7 @@ std::string compare_with_ref(const OpCase& op_case, int threads, uint64_t seed) 
     const auto* a = reinterpret_cast<const float*>(got[i].data());
     const auto* b = reinterpret_cast<const float*>(want[i].data());
     for (int64_t r = 0; r < rows; ++r)
-      compare_row(report, r, {a + r * n, static_cast<size_t>(n)}, {b + r * n, static_cast<size_t>(n)},
-                  op_case.tolerance);
+      compare_row(report, r, {a + r * n, static_cast<size_t>(n)}, {b + r * n, static_cast<size_t>(n)}, op_case.tolerance);
   }
   return report.str().substr(0, 2000);
 }

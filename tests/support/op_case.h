@@ -1,7 +1,7 @@
 #pragma once
-// The op harness. One table of cases serves the tests (every backend against `ref`, one thread against many,
-// every instruction set against the others) and the benchmark `weft bench ops`. A new op adds one file
-// tests/kernels/<op>_cases.cpp and its line in op_case.cpp.
+// The op harness. One table of cases serves the tests (every backend against `ref`, one thread against many, every
+// instruction set against the others) and the benchmark `weft bench ops`. A new op adds one file tests/kernels/<op>_cases.cpp
+// and its line in op_case.cpp.
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -21,16 +21,15 @@ Op& pick(Backend backend, Op& ref, Op& op) {
   return backend == Backend::ref ? ref : op;
 }
 
-// Seeded inputs and the memory of one case. Values are normal with a rare outlier 30 times as large: smooth
-// noise makes norms and softmax trivial.
+// Seeded inputs and the memory of one case. Values are normal with a rare outlier 30 times as large: smooth noise makes
+// norms and softmax trivial.
 class Inputs {
  public:
   explicit Inputs(uint64_t seed) : random_(seed) {}
 
   Tensor empty(DType dtype, std::initializer_list<int64_t> dims);
   Tensor normal(std::initializer_list<int64_t> dims, float scale = 1);
-  Tensor integers(std::initializer_list<int64_t> dims, int32_t begin,
-                  int32_t end);  // uniform in [begin, end)
+  Tensor integers(std::initializer_list<int64_t> dims, int32_t begin, int32_t end);  // uniform in [begin, end)
   Tensor copy(const Tensor& source);
   std::mt19937_64& random() { return random_; }
 
@@ -55,11 +54,11 @@ struct OpRun {
 };
 
 struct OpCase {
-  std::string name;      // "rms_norm/5x577": op/shape, letters, digits and _ x / only
-  double tolerance = 0;  // largest error, in units of the largest |ref| of a row (last dimension); 0: bitwise
-  double bytes = 0;      // memory one run has to touch
-  double flops = 0;      // multiplies and adds it has to do
-  int64_t workspace = 0;    // bytes of context.workspace with up to 4 threads
+  std::string name;       // "rms_norm/5x577": op/shape, letters, digits and _ x / only
+  double tolerance = 0;   // largest error, in units of the largest |ref| of a row (last dimension); 0: bitwise
+  double bytes = 0;       // memory one run has to touch
+  double flops = 0;       // multiplies and adds it has to do
+  int64_t workspace = 0;  // bytes of context.workspace with up to 4 threads
   bool bench_only = false;  // too slow for `ref`
   std::function<OpRun(Inputs&)> make;
 };
@@ -67,19 +66,15 @@ struct OpCase {
 std::span<const OpCase> op_cases();
 
 // Relative error a sum of `length` f32 terms may have.
-inline double rounding(int64_t length) {
-  return 0x1p-24 * (8.0 + static_cast<double>(length));
-}
+inline double rounding(int64_t length) { return 0x1p-24 * (8.0 + static_cast<double>(length)); }
 
 // Runs one case from `seed` and returns its outputs' bytes, one string a tensor.
 std::vector<std::string> run_case(const OpCase& op_case, Backend backend, int threads, uint64_t seed);
 
-// Empty when the outputs of run_case(cpu) agree with those of run_case(ref), else the first places where they
-// do not.
+// Empty when the outputs of run_case(cpu) agree with those of run_case(ref), else the first places where they do not.
 std::string compare_with_ref(const OpCase& op_case, int threads, uint64_t seed);
 
-// `weft bench ops`: runs all cases whose name contains `filter`; a table, or JSON, on stdout. Returns the
-// exit code.
+// `weft bench ops`: runs all cases whose name contains `filter`; a table, or JSON, on stdout. Returns the exit code.
 int run_op_benchmarks(const std::string& filter, int threads, bool json);
 
 }  // namespace weft::test
