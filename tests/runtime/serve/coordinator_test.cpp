@@ -1,0 +1,227 @@
+#include <cmath>
+#include <random>
+
+#include "runtime/serve/admission.h"
+#include "tests/runtime/serve/coordinator_fixture.h"
+
+namespace weft {
+namespace {
+
+using namespace std::chrono_literals;
+
+ServeCode code_of(const std::function<void()>& fn) {
+  try {
+    fn();
+  } catch (const ServeError& e) {
+    EXPECT_STRNE(e.what(), "");
+    return e.code();
+  }
+  return ServeCode{0};
+}
+
+TEST(Coordinator, StreamsTheEnginesTokensAndTheirText) {
+  Served served;
+  const Delta answer = Asked(served.coordinator, generation({1, 2, 3}, 40)).all();
+  EXPECT_FALSE(answer.error);
+  EXPECT_EQ(answer.tokens, fake_answer({1, 2, 3}, 40, 0));
+  EXPECT_EQ(answer.text, served.tokenizer->decode(answer.tokens, true));
+  EXPECT_FALSE(answer.text.empty());
+  EXPECT_EQ(answer.finish, FinishReason::length);
+  EXPECT_EQ(answer.prompt_tokens, 3);
+  EXPECT_EQ(answer.completion_tokens, 40);
+  EXPECT_EQ(answer.fingerprint, 7u);
+  EXPECT_EQ(served.coordinator.stats().tokens, 40);
+  EXPECT_EQ(served.coordinator.stats().engine.generated_tokens, 40);
+}
+
+TEST(Coordinator, ManyThreadsEachGetTheirOwnAnswer) {
+  Served served(50us);
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 8; ++t)
+    threads.emplace_back([&, t] {
+      std::mt19937 random(t);
+      for (int i = 0; i < 25; ++i) {
+        const std::vector<int32_t> prompt = {t, i, 5};
+        const int n = 1 + static_cast<int>(random() % 30);
+        Asked asked(served.coordinator, generation(prompt, n, t));
+        if (random() % 4 == 0) {
+          asked.next();
+          served.coordinator.cancel(asked.id);
+          continue;
+        }
+        const Delta answer = asked.all();
+        ASSERT_FALSE(answer.error) << answer.error->what();
+        ASSERT_EQ(answer.tokens, fake_answer(prompt, n, t));
+      }
+    });
+  for (std::thread& thread : threads) thread.join();
+  const CoordinatorStats stats = served.coordinator.stats();
+  EXPECT_EQ(stats.unfinished, 0);
+  EXPECT_EQ(stats.accepted, 200);
+  EXPECT_EQ(stats.finished + stats.cancelled, 200);
+}
+
+// The promise of the coordinator: whenever the engine is lost, the client's stream is the one it would have been.
+TEST(Coordinator, LosingTheEngineDoesNotChangeAStream) {
+  Served served(300us, {.max_requests = 64, .max_replays = 100});
+  std::vector<std::unique_ptr<Asked>> asked;
+  for (int i = 0; i < 16; ++i) asked.push_back(std::make_unique<Asked>(served.coordinator, generation({i, 9}, 60, i)));
+  int losses = 0;
+  std::thread trouble([&] {
+    std::mt19937 random(1);
+    for (int i = 0; i < 8; ++i) {
+      std::this_thread::sleep_for(std::chrono::microseconds(random() % 6000));
+      losses += served.link.lose();
+    }
+  });
+  int replays = 0;
+  for (int i = 0; i < 16; ++i) {
+    const Delta answer = asked[i]->all();
+    ASSERT_FALSE(answer.error) << answer.error->what();
+    EXPECT_EQ(answer.tokens, fake_answer({i, 9}, 60, i));
+    EXPECT_EQ(answer.text, served.tokenizer->decode(answer.tokens, true));
+    replays += answer.replays;
+  }
+  trouble.join();
+  EXPECT_GT(replays, 0);
+  EXPECT_GT(losses, 0);
+  EXPECT_LE(served.coordinator.stats().restarts, losses);
+}
+
+TEST(Coordinator, ARequestThatSawTooManyFailuresFailsAlone) {
+  Served served(2ms, {.max_requests = 8, .max_replays = 1});
+  Asked victim(served.coordinator, generation({1}, 400));
+  for (int i = 0; i < 2; ++i) {
+    victim.next();
+    served.link.lose();
+  }
+  const Delta end = victim.all();
+  ASSERT_TRUE(end.error);
+  EXPECT_EQ(end.error->code(), ServeCode::internal);
+  EXPECT_EQ(Asked(served.coordinator, generation({2}, 3)).all().tokens, fake_answer({2}, 3, 0));
+}
+
+TEST(Coordinator, StopStringEndsTheTextBeforeItAndFreesTheEngine) {
+  Served served(100us);
+  const std::string text = Asked(served.coordinator, generation({4, 4}, 200)).all().text;
+  const std::string stop = text.substr(text.size() / 2, 3);
+  Generation g = generation({4, 4}, 200);
+  g.stop = {"never in the text", stop};
+  const Delta answer = Asked(served.coordinator, std::move(g)).all();
+  EXPECT_EQ(answer.text, text.substr(0, text.find(stop)));
+  EXPECT_EQ(answer.stop_string, stop);
+  EXPECT_EQ(answer.finish, FinishReason::stop);
+  EXPECT_LT(answer.completion_tokens, 200);
+  for (int i = 0; i < 1000 && served.coordinator.stats().engine.running > 0; ++i) std::this_thread::sleep_for(1ms);
+  EXPECT_EQ(served.coordinator.stats().engine.running, 0);
+}
+
+TEST(Coordinator, QueueIsBoundedAndABatchIsAllOrNothing) {
+  Served served(5ms, {.max_requests = 3});
+  Asked a(served.coordinator, generation({1}, 400)), b(served.coordinator, generation({2}, 400));
+  EXPECT_EQ(code_of([&] { served.coordinator.submit({generation({3}, 1), generation({4}, 1)}); }), ServeCode::resource_exhausted);
+  EXPECT_EQ(served.coordinator.stats().unfinished, 2);
+  Asked c(served.coordinator, generation({5}, 400));
+  EXPECT_EQ(code_of([&] { served.coordinator.submit({generation({6}, 1)}); }), ServeCode::resource_exhausted);
+  served.coordinator.cancel(a.id);
+  EXPECT_EQ(Asked(served.coordinator, generation({7}, 2)).all().tokens, fake_answer({7}, 2, 0));
+  EXPECT_EQ(served.coordinator.stats().refused, 3);
+}
+
+TEST(Coordinator, CancelAndDeadlineEndARequestWithTheirCode) {
+  Served served(5ms);
+  Asked cancelled(served.coordinator, generation({1}, 400));
+  cancelled.next();
+  served.coordinator.cancel(cancelled.id);
+  EXPECT_EQ(cancelled.all().error->code(), ServeCode::cancelled);
+
+  Generation late = generation({1}, 400), never = generation({1}, 2);
+  late.deadline = ServeClock::now() + 40ms;
+  never.deadline = ServeClock::now() + 1h;
+  Asked a(served.coordinator, std::move(late)), b(served.coordinator, std::move(never));
+  EXPECT_EQ(a.all().error->code(), ServeCode::deadline_exceeded);
+  EXPECT_FALSE(b.all().error);
+
+  Generation passed = generation({1}, 400);
+  passed.deadline = ServeClock::now() - 1s;
+  EXPECT_EQ(Asked(served.coordinator, std::move(passed)).all().error->code(), ServeCode::deadline_exceeded);
+  EXPECT_EQ(served.coordinator.stats().cancelled, 3);
+}
+
+TEST(Coordinator, DrainFinishesWhatRunsAndRefusesWhatComes) {
+  Served served(1ms);
+  Asked running(served.coordinator, generation({1}, 30));
+  served.coordinator.begin_drain();
+  EXPECT_EQ(code_of([&] { served.coordinator.submit({generation({2}, 1)}); }), ServeCode::unavailable);
+  served.coordinator.finish_drain(std::chrono::duration<double>(60));
+  EXPECT_EQ(running.all().tokens, fake_answer({1}, 30, 0));
+}
+
+TEST(Coordinator, DrainEndsWhatTakesTooLong) {
+  Served served(5ms);
+  Asked running(served.coordinator, generation({1}, 400));
+  running.next();
+  served.stop();
+  EXPECT_EQ(running.all().error->code(), ServeCode::unavailable);
+  EXPECT_EQ(served.end, "");
+}
+
+TEST(Coordinator, TheEnginesEndReachesEveryClient) {
+  Served served(5ms);
+  Asked a(served.coordinator, generation({1}, 400));
+  served.link.end("the disk is on fire");
+  const Delta answer = a.all();
+  EXPECT_EQ(answer.error->code(), ServeCode::unavailable);
+  EXPECT_STREQ(answer.error->what(), "the disk is on fire");
+  EXPECT_EQ(code_of([&] { served.coordinator.submit({generation({2}, 1)}); }), ServeCode::unavailable);
+  served.stop();
+  EXPECT_EQ(served.end, "the disk is on fire");
+}
+
+TEST(Coordinator, WhatTheEngineRefusesFailsAlone) {
+  Served served;
+  const Delta refused = Asked(served.coordinator, generation({FakeEngine::poison}, 4)).all();
+  ASSERT_TRUE(refused.error);
+  EXPECT_EQ(refused.error->code(), ServeCode::internal);
+  EXPECT_EQ(Asked(served.coordinator, generation({1}, 4)).all().tokens, fake_answer({1}, 4, 0));
+}
+
+TEST(Coordinator, BeforeTheEngineIsReadyNothingIsAccepted) {
+  FakeLink link;
+  Coordinator coordinator(link, nullptr);
+  EXPECT_EQ(code_of([&] { coordinator.check(generation({1}, 1)); }), ServeCode::unavailable);
+  EXPECT_STREQ(coordinator.stats().state, "starting");
+}
+
+TEST(Admission, RefusesWhatCanNeverWork) {
+  const auto refused = [](const std::function<void(Generation&)>& spoil, bool has_text = true) {
+    Generation g = generation({1, 2}, 16);
+    spoil(g);
+    return code_of([&] { check_generation(g, fake_vocab, fake_max_model_len, has_text); }) == ServeCode::invalid_argument;
+  };
+  EXPECT_FALSE(refused([](Generation&) {}));
+  EXPECT_TRUE(refused([](Generation& g) { g.prompt = {}; }));
+  EXPECT_TRUE(refused([](Generation& g) { g.prompt = {-1}; }));
+  EXPECT_TRUE(refused([](Generation& g) { g.prompt = {fake_vocab}; }));
+  EXPECT_FALSE(refused([](Generation& g) { g.prompt.assign(fake_max_model_len - 1, 1); }));
+  EXPECT_TRUE(refused([](Generation& g) { g.prompt.assign(fake_max_model_len, 1); }));
+  EXPECT_TRUE(refused([](Generation& g) { g.max_tokens = 0; }));
+  EXPECT_TRUE(refused([](Generation& g) { g.max_tokens = -5; }));
+  EXPECT_TRUE(refused([](Generation& g) { g.max_tokens = 1 << 30; }));
+  for (const float bad : {-1.f, 101.f, std::nanf(""), INFINITY})
+    EXPECT_TRUE(refused([=](Generation& g) { g.sampling.temperature = bad; })) << bad;
+  EXPECT_TRUE(refused([](Generation& g) { g.sampling.top_k = -1; }));
+  for (const float bad : {0.f, -1.f, 1.5f, std::nanf("")})
+    EXPECT_TRUE(refused([=](Generation& g) { g.sampling.top_p = bad; })) << bad;
+  for (const float bad : {-0.1f, 1.5f, std::nanf("")})
+    EXPECT_TRUE(refused([=](Generation& g) { g.sampling.min_p = bad; })) << bad;
+  for (const float bad : {0.f, -1.f, 1e9f, std::nanf("")})
+    EXPECT_TRUE(refused([=](Generation& g) { g.sampling.repetition_penalty = bad; })) << bad;
+  EXPECT_TRUE(refused([](Generation& g) { g.stop.assign(17, "x"); }));
+  EXPECT_TRUE(refused([](Generation& g) { g.stop = {""}; }));
+  EXPECT_TRUE(refused([](Generation& g) { g.stop = {std::string(257, 'x')}; }));
+  EXPECT_TRUE(refused([](Generation& g) { g.stop = {"x"}; }, false));
+}
+
+}  // namespace
+}  // namespace weft

@@ -1,0 +1,206 @@
+#include "runtime/serve/remote_link.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "runtime/serve/conversions.h"
+#include "tests/runtime/serve/coordinator_fixture.h"
+
+namespace weft {
+namespace {
+
+using namespace std::chrono_literals;
+using v1::worker::FromWorker;
+using v1::worker::ToWorker;
+
+FrameSocket connect_to(const WorkerInvitation& invitation) {
+  const size_t colon = invitation.address.rfind(':');
+  return FrameSocket(connect_tcp(invitation.address.substr(0, colon), static_cast<uint16_t>(std::stoi(invitation.address.substr(colon + 1)))));
+}
+
+void login(FrameSocket& socket, const std::string& token) {
+  FromWorker frame;
+  frame.mutable_login()->set_token(token);
+  socket.send(frame);
+}
+
+// A job that is a thread; it has ended when `life` returns.
+class ThreadJob final : public WorkerJob {
+ public:
+  explicit ThreadJob(std::function<void()> life) : ended_(::eventfd(0, EFD_CLOEXEC)) {
+    thread_ = std::thread([this, life = std::move(life)] {
+      life();
+      const uint64_t one = 1;
+      EXPECT_EQ(::write(ended_.get(), &one, sizeof one), 8);
+    });
+  }
+  ~ThreadJob() override { thread_.join(); }
+  int ended_fd() const override { return ended_.get(); }
+
+ private:
+  FileDescriptor ended_;
+  std::thread thread_;
+};
+
+// A worker over a FakeEngine, as launcher/worker.cpp is over a real one. It dies without a word after `frames` frames of tokens.
+void fake_worker(const WorkerInvitation& invitation, int frames) {
+  FrameSocket socket = connect_to(invitation);
+  login(socket, invitation.token);
+  CommandQueue commands;
+  std::thread reader([&] {
+    for (ToWorker frame; socket.receive(frame) && !frame.has_drain();) {
+      if (frame.has_submit()) commands.push(from_proto(frame.submit()));
+      else commands.push(RequestId{frame.cancel().id()});
+    }
+    commands.close();
+  });
+  FakeEngine engine(100us);
+  run_engine(engine, commands, [&](const EngineEvent& event) {
+    FromWorker frame;
+    if (const auto* ready = std::get_if<EngineReady>(&event)) *frame.mutable_hello()->mutable_info() = to_proto(*ready);
+    else if (const auto* tokens = std::get_if<std::vector<TokenEvent>>(&event)) *frame.mutable_tokens() = to_proto(*tokens);
+    else *frame.mutable_stats() = to_proto(std::get<EngineStats>(event));
+    if (frame.has_tokens() && frames-- == 0) ::shutdown(socket.fd(), SHUT_RDWR);
+    socket.send(frame);
+  });
+  reader.join();
+}
+
+template <class T>
+T expect_event(EngineLink& link) {
+  EngineEvent event = link.next();
+  EXPECT_TRUE(std::holds_alternative<T>(event)) << event.index();
+  return std::holds_alternative<T>(event) ? std::get<T>(event) : T{};
+}
+
+TEST(RemoteLink, RestartsItsJobAndStreamsGoOn) {
+  int jobs = 0;
+  RemoteLink link("127.0.0.1", "127.0.0.1",
+                  [&](const WorkerInvitation& i) {
+                    const int frames = ++jobs <= 3 ? 10 * jobs : 1 << 30;
+                    return std::make_unique<ThreadJob>([=] { fake_worker(i, frames); });
+                  },
+                  {.first_delay_s = 0.001});
+  Coordinator coordinator(link, nullptr);
+  std::thread run([&] { EXPECT_EQ(coordinator.run([](bool) {}), ""); });
+  while (!coordinator.model()) std::this_thread::sleep_for(1ms);
+  EXPECT_EQ(coordinator.model()->vocab_size, fake_vocab);
+  {
+    Asked a(coordinator, generation({1, 2}, 100, 5)), b(coordinator, generation({3}, 90, 6));
+    EXPECT_EQ(a.all().tokens, fake_answer({1, 2}, 100, 5));
+    const Delta answer = b.all();
+    EXPECT_EQ(answer.tokens, fake_answer({3}, 90, 6));
+    EXPECT_EQ(answer.replays, 3);
+  }
+  coordinator.begin_drain();
+  coordinator.finish_drain(1s);
+  run.join();
+  EXPECT_EQ(jobs, 4);
+}
+
+TEST(RemoteLink, GivesUpAfterTooManyFailuresInARow) {
+  RemoteLink link("127.0.0.1", "127.0.0.1",
+                  [](const WorkerInvitation& i) { return std::make_unique<ThreadJob>([=] { fake_worker(i, 0); }); },
+                  {.max_restarts = 2, .first_delay_s = 0.001});
+  Coordinator coordinator(link, nullptr, {.max_replays = 100});
+  std::thread run([&] { EXPECT_THAT(coordinator.run([](bool) {}), ::testing::HasSubstr("3 times in a row")); });
+  while (!coordinator.model()) std::this_thread::sleep_for(1ms);
+  EXPECT_EQ(Asked(coordinator, generation({1}, 5)).all().error->code(), ServeCode::unavailable);
+  run.join();
+}
+
+TEST(RemoteLink, ABadModelEndsTheLinkWithItsSentence) {
+  RemoteLink link("127.0.0.1", "127.0.0.1", [](const WorkerInvitation& i) {
+    return std::make_unique<ThreadJob>([=] {
+      FrameSocket socket = connect_to(i);
+      login(socket, i.token);
+      FromWorker frame;
+      frame.mutable_fatal()->set_sentence("model caf\xe9.gguf is truncated");  // a file name need not be UTF-8
+      socket.send(frame);
+      ToWorker none;
+      socket.receive(none);
+    });
+  });
+  EXPECT_EQ(expect_event<EngineEnded>(link).sentence, "model caf\xe9.gguf is truncated");
+}
+
+TEST(RemoteLink, AJobThatNeverConnectsEndsTheLink) {
+  RemoteLink link("127.0.0.1", "127.0.0.1", [](const WorkerInvitation&) { return std::make_unique<ThreadJob>([] {}); });
+  EXPECT_NE(expect_event<EngineEnded>(link).sentence, "");
+}
+
+TEST(RemoteLink, StrangersAndGarbageAreNotTheWorker) {
+  RemoteLink link("127.0.0.1", "127.0.0.1", [](const WorkerInvitation& i) {
+    return std::make_unique<ThreadJob>([=] {
+      {
+        FrameSocket stranger = connect_to(i);
+        login(stranger, std::string(i.token.size(), '0'));
+      }
+      for (const std::string& bytes : {std::string("\xff\xff\xff\xff", 4), std::string("GET / HTTP/1.1\r\n"), std::string("\x03\0\0\0abc", 7)}) {
+        FrameSocket garbage = connect_to(i);
+        EXPECT_GT(::send(garbage.fd(), bytes.data(), bytes.size(), MSG_NOSIGNAL), 0);
+      }
+      fake_worker(i, 1 << 30);
+    });
+  });
+  EXPECT_EQ(expect_event<EngineReady>(link).model_type, "fake");
+  link.close();
+  EXPECT_EQ(expect_event<EngineEnded>(link).sentence, "");
+}
+
+TEST(RemoteLink, CloseInterruptsTheWaitForAJob) {
+  std::atomic<bool> leave = false;
+  RemoteLink link("127.0.0.1", "127.0.0.1", [&](const WorkerInvitation&) {
+    return std::make_unique<ThreadJob>([&] { while (!leave) std::this_thread::sleep_for(1ms); });
+  });
+  std::thread closer([&] {
+    link.close();
+    std::this_thread::sleep_for(5ms);
+    leave = true;
+  });
+  EXPECT_EQ(expect_event<EngineEnded>(link).sentence, "");
+  closer.join();
+}
+
+TEST(FrameSocket, RoundTripAndLimits) {
+  int fds[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+  FrameSocket a{FileDescriptor(fds[0])}, b{FileDescriptor(fds[1])};
+  const Request request{.id = 9, .prompt = {1, 2, 3}, .n_generated = 2, .max_tokens = 5, .ignore_eos = true, .sampling = {.temperature = 0.5f, .top_k = 3, .top_p = 0.25f, .min_p = 0.125f, .repetition_penalty = 1.5f, .seed = ~0ull}};
+  ToWorker sent, got;
+  *sent.mutable_submit() = to_proto(request);
+  ASSERT_TRUE(a.send(sent));
+  ASSERT_TRUE(b.receive(got));
+  const Request back = from_proto(got.submit());
+  EXPECT_EQ(back.id, 9u);
+  EXPECT_EQ(back.prompt, request.prompt);
+  EXPECT_EQ(back.n_generated, 2);
+  EXPECT_EQ(back.max_tokens, 5);
+  EXPECT_TRUE(back.ignore_eos);
+  EXPECT_EQ(back.sampling.temperature, 0.5f);
+  EXPECT_EQ(back.sampling.top_k, 3);
+  EXPECT_EQ(back.sampling.top_p, 0.25f);
+  EXPECT_EQ(back.sampling.min_p, 0.125f);
+  EXPECT_EQ(back.sampling.repetition_penalty, 1.5f);
+  EXPECT_EQ(back.sampling.seed, ~0ull);
+
+  ASSERT_TRUE(a.send(sent));
+  EXPECT_FALSE(b.receive(got, 4));
+}
+
+TEST(FrameSocket, ATruncatedFrameIsNoFrame) {
+  int fds[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+  FrameSocket reader{FileDescriptor(fds[0])};
+  {
+    const FileDescriptor writer(fds[1]);
+    ASSERT_EQ(::send(writer.get(), "\x40\0\0\0half", 8, 0), 8);
+  }
+  ToWorker got;
+  EXPECT_FALSE(reader.receive(got));
+}
+
+}  // namespace
+}  // namespace weft
