@@ -1,0 +1,113 @@
+#!/usr/bin/env python3
+"""`weft serve` and `weft client` from outside: streams, ranks that die, ends, idle processes, bad models."""
+import json
+import os
+import signal
+import subprocess
+import tempfile
+import time
+import unittest
+
+import weft
+from grpc_server import Server, TINY
+
+PROMPT = "The quick brown fox"
+
+
+def client(server, *args):
+    done = weft.run("client", "--target", server.address, *args)
+    if done.code != 0:
+        raise AssertionError(f"exit code {done.code}: {done.err}")
+    return done.out
+
+
+def answer(server, *args, prompt=PROMPT):
+    return json.loads(client(server, "--prompt", prompt, "--ignore-eos", "--json", *args))
+
+
+class Serve(unittest.TestCase):
+    def test_ranks_do_not_change_the_answer(self):
+        answers = []
+        for args, command in ((("--ranks", 1), ()), (("--ranks", 2), ()), ((), weft.mpirun(2))):
+            with Server(TINY, "--dtype", "f32", *args, command=command) as server:
+                answers.append(answer(server, "--max-tokens", 40))
+        alone = weft.generate(TINY, "--prompt", PROMPT, "--max-tokens", 40, "--ignore-eos")
+        for a in answers:
+            self.assertEqual(a["token_ids"], alone["token_ids"])
+            self.assertEqual(a["text"], alone["text"])
+            self.assertEqual(a["fingerprint"], alone["fingerprint"])
+
+    def test_batch_file(self):
+        with Server(TINY, "--ranks", 2) as server, tempfile.NamedTemporaryFile("w", suffix=".jsonl") as batch:
+            for n in range(1, 6):
+                print(json.dumps({"prompt": PROMPT, "max_tokens": n, "seed": n, "temperature": 0.5}), file=batch)
+            batch.flush()
+            lines = [json.loads(line) for line in client(server, "--batch", batch.name, "--ignore-eos").splitlines()]
+            self.assertEqual(sorted(line["index"] for line in lines), list(range(5)))
+            for line in lines:
+                self.assertEqual(len(line["token_ids"]), line["index"] + 1)
+
+    def test_a_rank_that_dies_does_not_change_a_stream(self):
+        model, n = (weft.SMOLLM2, 300) if os.path.exists(weft.SMOLLM2) else (TINY, 200)
+        with Server(model, "--ranks", 2, "--max-model-len", 1024) as server:
+            expected = answer(server, "--max-tokens", n)
+            for victim in (1, 0):
+                process = subprocess.Popen([weft.BIN, "client", "--target", server.address, "--prompt", PROMPT, "--ignore-eos",
+                                            "--json", "--max-tokens", str(n)], stdout=subprocess.PIPE, text=True)
+                time.sleep(expected["timings"]["total_s"] * 0.4)
+                os.kill(server.ranks()[victim], signal.SIGKILL)
+                out, _ = process.communicate(timeout=120)
+                got = json.loads(out)
+                self.assertEqual(got["replays"], 1, "the kill came too early or too late")
+                self.assertEqual(got["text"], expected["text"])
+                self.assertEqual(got["token_ids"], expected["token_ids"])
+
+    def test_sigterm_finishes_what_runs(self):
+        with Server(TINY, "--ranks", 2) as server:
+            process = subprocess.Popen([weft.BIN, "client", "--target", server.address, "--prompt", PROMPT, "--ignore-eos", "--json",
+                                        "--max-tokens", "200"], stdout=subprocess.PIPE, text=True)
+            time.sleep(0.2)
+            self.assertEqual(server.stop(), 0)
+            out, _ = process.communicate(timeout=60)
+            self.assertEqual(process.returncode, 0)
+            self.assertEqual(len(json.loads(out)["token_ids"]), 200)
+
+    def test_nothing_outlives_a_killed_server(self):
+        with Server(TINY, "--ranks", 2) as server:
+            self.assertEqual(len(server.ranks()), 2)
+            server.stop(signal.SIGKILL)
+
+    def test_idle_processes_use_no_cpu(self):
+        with Server(TINY, "--ranks", 2) as server:
+            answer(server, "--max-tokens", 10)
+            time.sleep(1)
+            pids = [server.process.pid, *server.descendants()]
+
+            def ticks():
+                total = 0
+                for pid in pids:
+                    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as f:
+                        fields = f.read().rsplit(")", 1)[1].split()
+                        total += int(fields[11]) + int(fields[12])
+                return total
+
+            before, seconds = ticks(), 5
+            time.sleep(seconds)
+            used = (ticks() - before) / os.sysconf("SC_CLK_TCK") / seconds
+            self.assertLessEqual(used, 0.01 + 0.002, f"{used:.1%} of a core while idle")
+
+    def test_a_bad_model_ends_the_server(self):
+        for ranks in (1, 2):
+            for model, sentence in (("/no/such/model", "does not exist"), (os.path.join(weft.SOURCE, "tests"), "config.json")):
+                done = weft.run("serve", "--model", model, "--ranks", ranks, "--listen", "127.0.0.1:0", "--log-level", "error")
+                self.assertEqual(done.code, 2, done.err)
+                self.assertEqual(len([line for line in done.err.splitlines() if sentence in line]), 1, done.err)
+
+    def test_more_ranks_than_heads(self):
+        done = weft.run("serve", "--model", TINY, "--ranks", 9, "--listen", "127.0.0.1:0", "--log-level", "error")
+        self.assertEqual(done.code, 2, done.err)
+        self.assertIn("head", done.err)
+
+
+if __name__ == "__main__":
+    unittest.main()
