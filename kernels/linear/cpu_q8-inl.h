@@ -174,19 +174,31 @@ inline void dot_row_tile(std::integer_sequence<int, R...>, int64_t rows, const C
   kByRows[rows - 1](tiles, count, q, scales, fresh, sums);
 }
 
+// Part `part` of `parts` of the bytes of `count` blocks to the second-level cache. The hardware looks too
+// little ahead once several rows keep the core busy between two blocks; a single row is better off without.
+template <DType T>
+inline void prefetch_part(const std::byte* panel, int64_t block, int64_t count, int64_t part, int64_t parts) {
+  const std::byte* from = SubBlock<T>(panel, block).codes;
+  const int64_t bytes = count * SubBlock<T>::f.sub_bytes() + 64;
+  for (int64_t i = bytes * part / parts; i < bytes * (part + 1) / parts; i += 64)
+    __builtin_prefetch(from + i, 0, 2);
+}
+
+constexpr int64_t kMaxChunk = 8;
+
 template <DType T>
 void dot_blocks(const std::byte* panel, int64_t block, int64_t count, const QuantisedRows& x, int64_t x_block,
                 int64_t rows, float* sums) {
-  constexpr int64_t kChunk = 8;
-  CodeTile tiles[kChunk];
+  CodeTile tiles[kMaxChunk];
   const int64_t row_tiles = (rows + kDotRows - 1) / kDotRows;
-  const int64_t chunk = row_tiles == 1 ? 1 : kChunk;  // what no second tile reuses is read in one stream
+  const int64_t chunk = row_tiles <= 3 ? 1 : kMaxChunk;  // few tiles: one stream is better than reuse
   for (int64_t b = 0; b < count; b += chunk) {
     const int n = static_cast<int>(min_of(chunk, count - b));
     for (int i = 0; i < n; ++i) expand<T>(panel, block + b + i, tiles[i]);
     for (int64_t t = 0; t < row_tiles; ++t) {
       const RowTile tile = row_tile(rows, kDotRows, t);
       const int64_t first = tile.begin * x.blocks + (x_block + b) * tile.rows;
+      if (rows > 4) prefetch_part<T>(panel, block + b + max_of(chunk, 4), chunk, t, row_tiles);
       dot_row_tile<T>(std::make_integer_sequence<int, kDotRows>(), tile.rows, tiles, n,
                       reinterpret_cast<const int32_t*>(x.q) + first * kSteps, x.scales + first, b == 0,
                       sums + tile.begin * kPanel);
