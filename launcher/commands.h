@@ -1,6 +1,6 @@
 #pragma once
-// The commands that run a model. Each runs on every rank of the job and returns the process's exit code; rank 0 alone
-// writes stdout and files. Bad input is thrown as InputError on every rank that knows of it.
+// The commands that run a model. Each runs on every rank of the job and returns the process's exit code; rank
+// 0 alone writes stdout and files. Bad input is thrown as InputError on every rank that knows of it.
 #include <optional>
 #include <string>
 #include <vector>

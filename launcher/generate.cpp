@@ -44,9 +44,12 @@ std::vector<int32_t> encode_prompt(const GenerateOptions& o, const Tokenizer& to
   const std::string text = o.prompt ? *o.prompt : read_file(*o.prompt_file);
   if (!o.chat) return tokenizer.encode(text, true, true);
   if (tokenizer.chat_template().empty()) bad_input("--chat: the model has no chat template");
-  const auto piece = [&](std::optional<int32_t> id) { return id ? tokenizer.id_to_piece(*id) : std::string_view(); };
-  const std::string chat = ChatTemplate(tokenizer.chat_template())
-                               .apply({{"user", text}}, true, piece(tokenizer.bos_id()), piece(tokenizer.eos_id()));
+  const auto piece = [&](std::optional<int32_t> id) {
+    return id ? tokenizer.id_to_piece(*id) : std::string_view();
+  };
+  const std::string chat =
+      ChatTemplate(tokenizer.chat_template())
+          .apply({{"user", text}}, true, piece(tokenizer.bos_id()), piece(tokenizer.eos_id()));
   return tokenizer.encode(chat, false, true);
 }
 
@@ -147,18 +150,21 @@ void report(const GenerateOptions& o, const Engine& engine, const Result& r, con
     std::fflush(stdout);
   }
   std::fprintf(stderr,
-               "%zu prompt tokens at %.1f tokens/s, %zu generated at %.1f tokens/s (%s); first token after %.3f s, load %.3f s; "
+               "%zu prompt tokens at %.1f tokens/s, %zu generated at %.1f tokens/s (%s); first token after "
+               "%.3f s, load %.3f s; "
                "mesh %s; fingerprint %s\n",
-               r.prompt_ids.size(), r.prefill_rate(), r.ids.size(), r.decode_rate(), name(r.finish), r.timings.ttft_s,
-               r.timings.load_s, mesh.c_str(), hex(r.fingerprint).c_str());
+               r.prompt_ids.size(), r.prefill_rate(), r.ids.size(), r.decode_rate(), name(r.finish),
+               r.timings.ttft_s, r.timings.load_s, mesh.c_str(), hex(r.fingerprint).c_str());
   const EngineStats stats = engine.stats();
   if (!stats.router.tokens_per_expert.empty())
-    std::fprintf(stderr, "router entropy %.2f bits, hottest expert %.1f %% of the tokens\n", stats.router.entropy(),
-                 100 * stats.router.hottest_share());
+    std::fprintf(stderr, "router entropy %.2f bits, hottest expert %.1f %% of the tokens\n",
+                 stats.router.entropy(), 100 * stats.router.hottest_share());
   if (engine.info().mesh.world > 1)
-    std::fprintf(stderr, "rank 0 sent to other ranks: %lld bytes by all-to-all, %lld by all-gather, %lld by broadcast\n",
-                 static_cast<long long>(stats.traffic.all_to_all), static_cast<long long>(stats.traffic.all_gather),
-                 static_cast<long long>(stats.traffic.broadcast));
+    std::fprintf(
+        stderr,
+        "rank 0 sent to other ranks: %lld bytes by all-to-all, %lld by all-gather, %lld by broadcast\n",
+        static_cast<long long>(stats.traffic.all_to_all), static_cast<long long>(stats.traffic.all_gather),
+        static_cast<long long>(stats.traffic.broadcast));
 }
 
 }  // namespace

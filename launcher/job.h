@@ -8,8 +8,8 @@
 
 namespace weft {
 
-// Loads the model on all ranks of this job, runs fn on rank 0 while the others follow its steps, then releases them. An
-// error that leaves ranks behind in a step ends the whole job.
+// Loads the model on all ranks of this job, runs fn on rank 0 while the others follow its steps, then
+// releases them. An error that leaves ranks behind in a step ends the whole job.
 int run_job(const CommonOptions& options, const std::function<void(Engine&)>& fn);
 
 // Seconds since it was made.

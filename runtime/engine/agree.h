@@ -8,8 +8,9 @@
 
 namespace weft {
 
-// Runs fn() -> std::string on every rank and returns all ranks' values. If it threw anywhere, every rank throws the first
-// failing rank's sentence: an InputError if it was one there, else a CheckError. A collective of all ranks.
+// Runs fn() -> std::string on every rank and returns all ranks' values. If it threw anywhere, every rank
+// throws the first failing rank's sentence: an InputError if it was one there, else a CheckError. A
+// collective of all ranks.
 template <class Fn>
 std::vector<std::string> agree(HostComm& host, Fn&& fn);
 

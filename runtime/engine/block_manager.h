@@ -1,12 +1,14 @@
 #pragma once
-// Bookkeeping of the paged KV cache: which block belongs to whom, and which full blocks can be shared. Integers only.
+// Bookkeeping of the paged KV cache: which block belongs to whom, and which full blocks can be shared.
+// Integers only.
 //
-// A block is either referenced (by one or more sequences) or free. A free block may still hold the K and V of a known
-// prefix: it stays findable until it is handed out again. Free blocks form one list: empty ones at the front, cached ones
-// behind in order of release, so allocation takes the least recently used one.
+// A block is either referenced (by one or more sequences) or free. A free block may still hold the K and V of
+// a known prefix: it stays findable until it is handed out again. Free blocks form one list: empty ones at
+// the front, cached ones behind in order of release, so allocation takes the least recently used one.
 //
-// Prefix cache. A full block is addressed by a chain hash: XXH3-128 of the hash of the block before it and of its own
-// token ids, so equal hashes mean equal ids at equal positions. Only full blocks are cached, hence never written again.
+// Prefix cache. A full block is addressed by a chain hash: XXH3-128 of the hash of the block before it and of
+// its own token ids, so equal hashes mean equal ids at equal positions. Only full blocks are cached, hence
+// never written again.
 #include <cstdint>
 #include <span>
 #include <unordered_map>
@@ -40,8 +42,8 @@ class BlockManager {
 
   void release(int32_t block);  // one reference less
 
-  // CheckError unless lists, counts and index agree with each other and with `references`: every block id once for each
-  // sequence that holds it.
+  // CheckError unless lists, counts and index agree with each other and with `references`: every block id
+  // once for each sequence that holds it.
   void check_integrity(std::span<const int32_t> references) const;
 
  private:

@@ -12,15 +12,19 @@ namespace weft {
 namespace {
 
 void log_settings(const std::string& path, const EngineInfo& info, const ModelConfig& config) {
-  spdlog::info("{} ({}): {}, {} threads a rank, arithmetic {}, {:.1f} MiB weights on rank 0", path, config.model_type,
-               info.mesh.describe(), info.threads, name(info.arithmetic), info.weight_bytes / 1048576.0);
-  spdlog::info("max-model-len {} (the model's own: {}), KV cache {}: {} blocks of {}, up to {:.1f} MiB on rank 0", info.max_model_len,
-               config.max_position_embeddings, name(info.kv_dtype), info.kv_blocks, info.block_size, info.kv_bytes / 1048576.0);
+  spdlog::info("{} ({}): {}, {} threads a rank, arithmetic {}, {:.1f} MiB weights on rank 0", path,
+               config.model_type, info.mesh.describe(), info.threads, name(info.arithmetic),
+               info.weight_bytes / 1048576.0);
+  spdlog::info(
+      "max-model-len {} (the model's own: {}), KV cache {}: {} blocks of {}, up to {:.1f} MiB on rank 0",
+      info.max_model_len, config.max_position_embeddings, name(info.kv_dtype), info.kv_blocks,
+      info.block_size, info.kv_bytes / 1048576.0);
 }
 
 }  // namespace
 
-std::unique_ptr<Engine> Engine::create(const std::string& model_path, const EngineConfig& config, RankComm comm) {
+std::unique_ptr<Engine> Engine::create(const std::string& model_path, const EngineConfig& config,
+                                       RankComm comm) {
   HostComm& host = *comm.host;
   std::unique_ptr<Checkpoint> checkpoint;
   ModelConfig model_config;
@@ -37,17 +41,20 @@ std::unique_ptr<Engine> Engine::create(const std::string& model_path, const Engi
   std::unique_ptr<ThreadPool> pool;
   std::unique_ptr<Model> model;
   const std::vector<std::string> blocks = agree(host, [&] {
-    pool = std::make_unique<ThreadPool>(settings.threads, place_threads(settings.threads, comm.local_rank, comm.local_size));
+    pool = std::make_unique<ThreadPool>(settings.threads,
+                                        place_threads(settings.threads, comm.local_rank, comm.local_size));
     model = Model::load(*checkpoint, model_config, settings.mesh, *pool);
     checkpoint.reset();
-    const KvShape shape{model_config.n_layers, model->kv_heads(), model_config.head_dim, settings.block_size, settings.kv_dtype};
+    const KvShape shape{model_config.n_layers, model->kv_heads(), model_config.head_dim, settings.block_size,
+                        settings.kv_dtype};
     return std::to_string(affordable_blocks(config, settings, shape, comm.local_size));
   });
 
   std::unique_ptr<Engine> engine;
   agree(host, [&] {
     settings.kv_blocks = std::stoll(blocks[0]);
-    for (const std::string& n : blocks) settings.kv_blocks = std::min<int64_t>(settings.kv_blocks, std::stoll(n));
+    for (const std::string& n : blocks)
+      settings.kv_blocks = std::min<int64_t>(settings.kv_blocks, std::stoll(n));
     fit_model_len(settings, config);
     engine = std::make_unique<StepEngine>(std::move(model), std::move(pool), settings, std::move(comm));
     return std::string();

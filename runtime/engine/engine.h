@@ -1,6 +1,7 @@
 #pragma once
-// The step loop of one job. Every rank builds an Engine with its own RankComm; ranks other than 0 call serve_steps() and
-// follow rank 0's plans; rank 0 submits requests and calls step(). Only the thread that made the Engine may call it.
+// The step loop of one job. Every rank builds an Engine with its own RankComm; ranks other than 0 call
+// serve_steps() and follow rank 0's plans; rank 0 submits requests and calls step(). Only the thread that
+// made the Engine may call it.
 #include <functional>
 #include <memory>
 #include <string>
@@ -20,38 +21,41 @@ struct EngineInfo {
   DType kv_dtype = DType::f32;
   int threads = 1;
   int64_t max_model_len = 0;
-  int64_t kv_blocks = 0, block_size = 0;  // the minimum over ranks
-  int64_t weight_bytes = 0, kv_bytes = 0; // of this rank
+  int64_t kv_blocks = 0, block_size = 0;   // the minimum over ranks
+  int64_t weight_bytes = 0, kv_bytes = 0;  // of this rank
 };
 
 struct EngineStats {
   int64_t running = 0, waiting = 0, free_blocks = 0, total_blocks = 0;
   int64_t prompt_tokens = 0, generated_tokens = 0, steps = 0, preemptions = 0;
-  RouterStats router;              // empty for dense models
-  Communicator::Traffic traffic;   // of this rank
+  int64_t cached_tokens = 0;      // positions whose K and V came from the prefix cache
+  RouterStats router;             // empty for dense models
+  Communicator::Traffic traffic;  // of this rank
 };
 
 class Engine {
  public:
-  // Loads this rank's weights and sizes the KV cache. An error on one rank (bad file, not enough memory) is agreed on by
-  // all: every rank throws, rank 0 with the first rank's sentence.
-  static std::unique_ptr<Engine> create(const std::string& model_path, const EngineConfig& config, RankComm comm);
+  // Loads this rank's weights and sizes the KV cache. An error on one rank (bad file, not enough memory) is
+  // agreed on by all: every rank throws, rank 0 with the first rank's sentence.
+  static std::unique_ptr<Engine> create(const std::string& model_path, const EngineConfig& config,
+                                        RankComm comm);
   virtual ~Engine() = default;
 
   virtual const EngineInfo& info() const = 0;
   virtual const ModelConfig& model() const = 0;
 
   // rank 0 ------------------------------------------------------------------
-  // Refuses (InputError) an empty prompt, ids out of range, a prompt with no room under max_model_len, absurd parameters.
-  // max_tokens is cut to what max_model_len leaves.
+  // Refuses (InputError) an empty prompt, ids out of range, a prompt with no room under max_model_len, absurd
+  // parameters. max_tokens is cut to what max_model_len leaves.
   virtual void submit(const Request& request) = 0;
-  virtual void cancel(RequestId id) = 0;           // unknown ids are ignored: the request may just have finished
+  virtual void cancel(RequestId id) = 0;  // unknown ids are ignored: the request may just have finished
   virtual bool has_work() const = 0;
-  virtual std::vector<TokenEvent> step() = 0;      // one forward pass over all ranks; no-op without work
+  virtual std::vector<TokenEvent> step() = 0;  // one forward pass over all ranks; no-op without work
   virtual EngineStats stats() const = 0;
-  // Raw logits of every position of `ids`: out (ids.size(), vocab), prefill in chunks; only while has_work() is false.
+  // Raw logits of every position of `ids`: out (ids.size(), vocab), prefill in chunks; only while has_work()
+  // is false.
   virtual void score(const std::vector<int32_t>& ids, float* out) = 0;
-  virtual void stop_ranks() = 0;                   // releases the other ranks from serve_steps(); once
+  virtual void stop_ranks() = 0;  // releases the other ranks from serve_steps(); once
 
   // other ranks ------------------------------------------------------------
   virtual void serve_steps() = 0;

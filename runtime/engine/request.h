@@ -1,5 +1,6 @@
 #pragma once
-// What is asked of the engine and what it answers: token ids only. Text lives in runtime/text and at the edges.
+// What is asked of the engine and what it answers: token ids only. Text lives in runtime/text and at the
+// edges.
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -12,10 +13,10 @@ using RequestId = uint64_t;
 
 struct Request {
   RequestId id = 0;
-  std::vector<int32_t> prompt;      // not empty, ids in [0, vocab)
-  int n_generated = 0;              // the last n_generated ids of `prompt` were generated earlier (a replay after a failure):
-                                    // they count towards max_tokens and are not emitted again
-  int max_tokens = 16;              // > 0
+  std::vector<int32_t> prompt;  // not empty, ids in [0, vocab)
+  int n_generated = 0;  // the last n_generated ids of `prompt` were generated earlier (a replay after a
+                        // failure): they count towards max_tokens and are not emitted again
+  int max_tokens = 16;  // > 0
   bool ignore_eos = false;
   SamplingParams sampling;
 };
@@ -26,11 +27,11 @@ const char* name(FinishReason reason);  // "stop", "length", ...
 // One event of one request; the engine emits them in order for each request. finish != none is the last.
 struct TokenEvent {
   RequestId id = 0;
-  int32_t token = -1;               // -1: none (cancelled, error)
+  int32_t token = -1;  // -1: none (cancelled, error)
   FinishReason finish = FinishReason::none;
-  uint64_t fingerprint = 0;         // of the logits so far, in the last event: XXH3-64 of the f32 logits of all sampled
-                                    // positions of this request in order
-  std::string error;                // one sentence when finish == error
+  uint64_t fingerprint = 0;  // of the logits so far, in the last event: XXH3-64 of the f32 logits of all
+                             // sampled positions of this request in order
+  std::string error;  // one sentence when finish == error
 };
 
 }  // namespace weft

@@ -13,11 +13,11 @@ namespace weft {
 class Runner {
  public:
   // max_seqs: chunks of a plan at most. has_logits: this rank receives logits (rank 0).
-  Runner(Model& model, KvCache& kv, Parallel parallel, const StepLimits& limits, int64_t max_seqs, int64_t max_blocks_per_seq,
-         bool has_logits);
+  Runner(Model& model, KvCache& kv, Parallel parallel, const StepLimits& limits, int64_t max_seqs,
+         int64_t max_blocks_per_seq, bool has_logits);
 
-  // logits (rows, vocab) f32 of the rows the plan wants, in order; empty on ranks without logits. Valid until the next run.
-  // A plan beyond the limits or with blocks that do not exist is a CheckError.
+  // logits (rows, vocab) f32 of the rows the plan wants, in order; empty on ranks without logits. Valid until
+  // the next run. A plan beyond the limits or with blocks that do not exist is a CheckError.
   Tensor run(const StepPlan& plan);
 
  private:

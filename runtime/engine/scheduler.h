@@ -1,11 +1,13 @@
 #pragma once
-// Decides what the next step computes: queues and free blocks in, StepPlan out. Integers only, no clock, no threads.
+// Decides what the next step computes: queues and free blocks in, StepPlan out. Integers only, no clock, no
+// threads.
 //
-// Policy: first come, first served. A step holds at most max_batch_tokens rows: first one row of every sequence that is
-// generating, then chunks of prompts in order of arrival. A waiting sequence is admitted when blocks for all its known
-// tokens are free (beyond one spare block for each running sequence), so only generation can run out of blocks; then the
-// latest arrival gives its blocks back and is recomputed later. The earliest can take from all others, so it always
-// advances, and every request that add() accepts ends. In canonical order none of this changes a result.
+// Policy: first come, first served. A step holds at most max_batch_tokens rows: first one row of every
+// sequence that is generating, then chunks of prompts in order of arrival. A waiting sequence is admitted
+// when blocks for all its known tokens are free (beyond one spare block for each running sequence), so only
+// generation can run out of blocks; then the latest arrival gives its blocks back and is recomputed later.
+// The earliest can take from all others, so it always advances, and every request that add() accepts ends. In
+// canonical order none of this changes a result.
 #include <deque>
 #include <span>
 #include <unordered_map>
@@ -26,7 +28,8 @@ class Scheduler {
  public:
   Scheduler(const SchedulerLimits& limits, int64_t n_blocks, int block_size);
 
-  // ids: the known tokens; max_length: positions it may ever need K and V for, which must fit the cache alone.
+  // ids: the known tokens; max_length: positions it may ever need K and V for, which must fit the cache
+  // alone.
   void add(RequestId id, std::vector<int32_t> ids, int64_t max_length);
   void remove(RequestId id);  // finished or cancelled, in any state; unknown ids are a CheckError
 
@@ -35,11 +38,12 @@ class Scheduler {
   int64_t running() const { return static_cast<int64_t>(running_.size()); }
   int64_t waiting() const { return static_cast<int64_t>(waiting_.size()); }
   int64_t preemptions() const { return preemptions_; }
-  int64_t cached_tokens() const { return cached_tokens_; }  // prompt positions taken from the prefix cache so far
+  // Positions taken from the prefix cache so far.
+  int64_t cached_tokens() const { return cached_tokens_; }
   std::span<const int32_t> ids(RequestId id) const { return sequences_.at(id).ids; }
 
-  // The next step, never empty while has_work(). After running it: completed() once, then append() for each request that
-  // sampled() named and that goes on, then maybe remove().
+  // The next step, never empty while has_work(). After running it: completed() once, then append() for each
+  // request that sampled() named and that goes on, then maybe remove().
   StepPlan schedule();
   // Requests whose chunk in the last plan ends with wanted logits, in the order of the plan's chunks.
   std::span<const RequestId> sampled() const { return sampled_; }
@@ -72,8 +76,8 @@ class Scheduler {
   SchedulerLimits limits_;
   BlockManager blocks_;
   std::unordered_map<RequestId, Sequence> sequences_;
-  std::vector<Sequence*> running_;   // in order of arrival
-  std::deque<Sequence*> waiting_;    // in order of arrival; all later than the running ones
+  std::vector<Sequence*> running_;  // in order of arrival
+  std::deque<Sequence*> waiting_;   // in order of arrival; all later than the running ones
   std::vector<RequestId> sampled_;
   uint64_t step_ = 0;
   int64_t preemptions_ = 0, cached_tokens_ = 0;

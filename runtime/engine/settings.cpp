@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <fstream>
 #include <map>
 
 #include "kernels/core/check.h"
@@ -17,7 +18,8 @@ constexpr int64_t kDefaultModelLen = 8192;
 constexpr int64_t kScoreRows = 64;  // logit rows of a step that score() may ask for, whatever max_seqs is
 
 void check_range(const char* flag, int64_t value, int64_t low, int64_t high) {
-  if (value < low || value > high) bad_input(flag, " is ", value, "; it must be between ", low, " and ", high);
+  if (value < low || value > high)
+    bad_input(flag, " is ", value, "; it must be between ", low, " and ", high);
 }
 
 // Host name and affinity mask: equal for ranks that compete for the same CPUs.
@@ -33,6 +35,14 @@ std::string cpu_identity() {
   return identity;
 }
 
+// Memory this process may use: RAM, or less inside a container (cgroup v2).
+int64_t usable_memory() {
+  const int64_t ram = int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGESIZE);
+  int64_t limit = 0;
+  std::ifstream("/sys/fs/cgroup/memory.max") >> limit;  // "max" leaves it 0
+  return limit > 0 ? std::min(ram, limit) : ram;
+}
+
 }  // namespace
 
 void check_config(const EngineConfig& config) {
@@ -42,9 +52,11 @@ void check_config(const EngineConfig& config) {
   check_range("--max-batch-tokens", config.max_batch_tokens, 1, 1 << 20);
   check_range("--kv-memory", config.kv_memory, 0, int64_t{1} << 50);
   check_range("--block-size", config.block_size, 16, 1024);
-  if (config.block_size % 16 != 0) bad_input("--block-size is ", config.block_size, "; it must be a multiple of 16");
+  if (config.block_size % 16 != 0)
+    bad_input("--block-size is ", config.block_size, "; it must be a multiple of 16");
   if (config.device == "cuda") bad_input("--device cuda: this build has no CUDA backend; use cpu");
-  if (config.device != "auto" && config.device != "cpu") bad_input("--device is '", config.device, "'; it must be auto or cpu");
+  if (config.device != "auto" && config.device != "cpu")
+    bad_input("--device is '", config.device, "'; it must be auto or cpu");
 }
 
 Arithmetic default_arithmetic(const Checkpoint& checkpoint) {
@@ -55,20 +67,27 @@ Arithmetic default_arithmetic(const Checkpoint& checkpoint) {
     for (const int64_t dim : tensor.shape) elements *= dim;
     bytes[tensor.dtype] += dtype_bytes(tensor.dtype, elements);
   }
-  const auto most = std::max_element(bytes.begin(), bytes.end(), [](auto& a, auto& b) { return a.second < b.second; });
+  const auto most =
+      std::max_element(bytes.begin(), bytes.end(), [](auto& a, auto& b) { return a.second < b.second; });
   if (most == bytes.end()) return Arithmetic::f32;
-  return most->first == DType::bf16 ? Arithmetic::bf16 : most->first == DType::f16 ? Arithmetic::f16 : Arithmetic::f32;
+  return most->first == DType::bf16  ? Arithmetic::bf16
+         : most->first == DType::f16 ? Arithmetic::f16
+                                     : Arithmetic::f32;
 }
 
 DType default_kv_dtype(Arithmetic arithmetic) {
   switch (arithmetic) {
-    case Arithmetic::f32: return DType::f32;
-    case Arithmetic::bf16: return DType::bf16;
-    default: return DType::f16;
+    case Arithmetic::f32:
+      return DType::f32;
+    case Arithmetic::bf16:
+      return DType::bf16;
+    default:
+      return DType::f16;
   }
 }
 
-Settings resolve(const EngineConfig& config, const ModelConfig& model, const Checkpoint& checkpoint, int world, int rank) {
+Settings resolve(const EngineConfig& config, const ModelConfig& model, const Checkpoint& checkpoint,
+                 int world, int rank) {
   Settings s;
   s.mesh = Mesh::make(world, rank, config.mesh, model.n_heads, model.moe.n_experts);
   if (config.dtype == "auto") {
@@ -101,14 +120,15 @@ int resolve_threads(int requested, HostComm& host) {
   const int cpus = available_cpus(), sharers = static_cast<int>(std::count(all.begin(), all.end(), mine));
   if (requested == 0) return std::max(1, cpus / sharers);
   if (requested > cpus)
-    spdlog::warn("rank {}: {} threads asked for on {} CPUs; they will wait for each other", host.rank(), requested, cpus);
+    spdlog::warn("rank {}: {} threads asked for on {} CPUs; they will wait for each other", host.rank(),
+                 requested, cpus);
   return requested;
 }
 
-int64_t affordable_blocks(const EngineConfig& config, const Settings& s, const KvShape& shape, int local_size) {
+int64_t affordable_blocks(const EngineConfig& config, const Settings& s, const KvShape& shape,
+                          int local_size) {
   const int64_t wanted = s.max_seqs * ((s.max_model_len + s.block_size - 1) / s.block_size);
-  const int64_t ram = int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGESIZE);
-  const int64_t bytes = config.kv_memory > 0 ? config.kv_memory : ram / 4 / local_size;
+  const int64_t bytes = config.kv_memory > 0 ? config.kv_memory : usable_memory() / 4 / local_size;
   const int64_t blocks = bytes / shape.block_bytes();
   if (blocks == 0) bad_input("--kv-memory: ", bytes, " bytes hold no block; one needs ", shape.block_bytes());
   const int64_t addressable = (int64_t{1} << 31) / s.block_size;  // slots are i32
@@ -121,7 +141,8 @@ void fit_model_len(Settings& s, const EngineConfig& config) {
   if (config.max_model_len > 0)
     bad_input("--max-model-len ", s.max_model_len, " does not fit the KV cache, which holds ", room,
               " positions; raise --kv-memory or lower --max-model-len");
-  spdlog::warn("the KV cache holds {} positions: max-model-len is {} instead of {}", room, room, s.max_model_len);
+  spdlog::warn("the KV cache holds {} positions: max-model-len is {} instead of {}", room, room,
+               s.max_model_len);
   s.max_model_len = room;
 }
 

@@ -27,19 +27,22 @@ struct Settings {
 void check_config(const EngineConfig& config);
 
 // All but threads and kv_blocks.
-Settings resolve(const EngineConfig& config, const ModelConfig& model, const Checkpoint& checkpoint, int world, int rank);
+Settings resolve(const EngineConfig& config, const ModelConfig& model, const Checkpoint& checkpoint,
+                 int world, int rank);
 
 // q8 for quantised weights, else the type most weight bytes are stored in.
 Arithmetic default_arithmetic(const Checkpoint& checkpoint);
 DType default_kv_dtype(Arithmetic arithmetic);
 
-// This rank's threads: those asked for (with a warning if the affinity mask has fewer CPUs), else its share of the CPUs: those
-// of its affinity mask, divided by the number of ranks that have the same mask on the same host. A collective.
+// This rank's threads: those asked for (with a warning if the affinity mask has fewer CPUs), else its share
+// of the CPUs: those of its affinity mask, divided by the number of ranks that have the same mask on the same
+// host. A collective.
 int resolve_threads(int requested, HostComm& host);
 
-// Blocks this rank has memory for: those of kv_memory, else what max_seqs sequences of max_model_len need, at most this
-// rank's share of a quarter of RAM.
-int64_t affordable_blocks(const EngineConfig& config, const Settings& settings, const KvShape& shape, int local_size);
+// Blocks this rank has memory for: those of kv_memory, else what max_seqs sequences of max_model_len need, at
+// most this rank's share of a quarter of RAM.
+int64_t affordable_blocks(const EngineConfig& config, const Settings& settings, const KvShape& shape,
+                          int local_size);
 
 // Cuts max_model_len to what the blocks hold; refuses when the user asked for more.
 void fit_model_len(Settings& settings, const EngineConfig& config);

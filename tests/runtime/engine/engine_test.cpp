@@ -28,7 +28,8 @@ Settings settings(int64_t kv_blocks = 40, int max_seqs = 8, int64_t max_tokens =
 std::unique_ptr<StepEngine> make_engine(Settings s, RankComm comm, FakeFaults faults = {}) {
   s.mesh.world = s.mesh.tp = comm.host->size();
   s.mesh.rank = comm.host->rank();
-  return std::make_unique<StepEngine>(std::make_unique<FakeModel>(faults), std::make_unique<ThreadPool>(1), s, std::move(comm));
+  return std::make_unique<StepEngine>(std::make_unique<FakeModel>(faults), std::make_unique<ThreadPool>(1), s,
+                                      std::move(comm));
 }
 
 struct Answer {
@@ -38,7 +39,9 @@ struct Answer {
   std::string error;
   bool operator==(const Answer&) const = default;
 };
-void PrintTo(const Answer& a, std::ostream* out) { *out << a.ids.size() << " ids, " << name(a.finish) << " " << a.fingerprint; }
+void PrintTo(const Answer& a, std::ostream* out) {
+  *out << a.ids.size() << " ids, " << name(a.finish) << " " << a.fingerprint;
+}
 
 using Answers = std::map<RequestId, Answer>;
 
@@ -149,7 +152,8 @@ TEST(Engine, AFaultOnOneRankEndsTheStepOnAll) {
     std::atomic<int> failed = 0;
     run_ranks(3, [&](RankComm& comm) {
       const int rank = comm.host->rank();
-      const auto engine = make_engine(settings(), std::move(comm), {.throw_on_token = 7, .nan_on_token = {}, .rank = faulty});
+      const auto engine =
+          make_engine(settings(), std::move(comm), {.throw_on_token = 7, .nan_on_token = {}, .rank = faulty});
       try {
         if (rank != 0) return engine->serve_steps();
         Request request;
@@ -196,7 +200,8 @@ TEST(Engine, AReplayContinuesWithTheSameTokens) {
   request.n_generated = 11;
   const auto restarted = make_engine(settings(), single_rank());
   restarted->submit(request);
-  EXPECT_EQ(run(*restarted).at(request.id).ids, std::vector<int32_t>(expected.ids.begin() + 11, expected.ids.end()));
+  EXPECT_EQ(run(*restarted).at(request.id).ids,
+            std::vector<int32_t>(expected.ids.begin() + 11, expected.ids.end()));
 }
 
 TEST(Engine, CancellationIsToldOnceAndLeavesTheOthersAlone) {
@@ -221,7 +226,8 @@ TEST(Engine, CancellationIsToldOnceAndLeavesTheOthersAlone) {
 }
 
 TEST(Engine, NanLogitsEndOneRequestWithAnError) {
-  const auto engine = make_engine(settings(), single_rank(), {.throw_on_token = {}, .nan_on_token = 19, .rank = 0});
+  const auto engine =
+      make_engine(settings(), single_rank(), {.throw_on_token = {}, .nan_on_token = 19, .rank = 0});
   Request good, bad;
   good.id = 1;
   good.prompt = {1, 2};
@@ -261,7 +267,11 @@ TEST(Engine, RefusesBadRequestsAndServesTheNext) {
     }
   };
   refuse([](Request& r) { r.prompt.clear(); }, "empty");
-  refuse([](Request& r) { r.prompt = {1, 23}; }, "token id 23 is out of range; the vocabulary has ids 0 to 22");
+  refuse(
+      [](Request& r) {
+        r.prompt = {1, 23};
+      },
+      "token id 23 is out of range; the vocabulary has ids 0 to 22");
   refuse([](Request& r) { r.prompt = {-1}; }, "token id -1");
   refuse([](Request& r) { r.prompt.assign(121, 1); }, "at most 120");
   refuse([](Request& r) { r.prompt.assign(120, 1); }, "no room");
@@ -305,13 +315,15 @@ TEST(Engine, ScoreGivesTheLogitsThatGenerationSees) {
 TEST(Agree, GivesAllValuesOrTheFirstFailingRanksSentence) {
   run_ranks(3, [](RankComm& comm) {
     const int rank = comm.host->rank();
-    EXPECT_EQ(agree(*comm.host, [&] { return std::to_string(rank); }), (std::vector<std::string>{"0", "1", "2"}));
+    EXPECT_EQ(agree(*comm.host, [&] { return std::to_string(rank); }),
+              (std::vector<std::string>{"0", "1", "2"}));
     const auto failing = [&](auto fn, const char* sentence) {
       EXPECT_THAT([&] { agree(*comm.host, fn); }, ::testing::ThrowsMessage<InputError>(sentence));
     };
     failing([&]() -> std::string { bad_input("no such file"); }, "no such file");
     failing([&]() -> std::string { return rank == 0 ? "" : (bad_input("bad ", rank), ""); }, "rank 1: bad 1");
-    EXPECT_THROW(agree(*comm.host, [&]() -> std::string { return rank == 2 ? throw std::bad_alloc() : ""; }), CheckError);
+    EXPECT_THROW(agree(*comm.host, [&]() -> std::string { return rank == 2 ? throw std::bad_alloc() : ""; }),
+                 CheckError);
   });
 }
 

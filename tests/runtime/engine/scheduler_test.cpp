@@ -10,8 +10,9 @@
 namespace weft {
 namespace {
 
-// Plays the ranks: a KV cache whose slot holds a hash of all tokens up to its position. A row may be written only if the
-// slot before it holds the hash of exactly the tokens before it, so a lost, stale or foreign block is noticed at once.
+// Plays the ranks: a KV cache whose slot holds a hash of all tokens up to its position. A row may be written
+// only if the slot before it holds the hash of exactly the tokens before it, so a lost, stale or foreign
+// block is noticed at once.
 class FakeCache {
  public:
   FakeCache(int64_t n_blocks, int block_size) : size_(block_size), slots_(n_blocks * block_size, 0) {}
@@ -22,7 +23,8 @@ class FakeCache {
     size_t row = 0;
     std::map<int32_t, int> writers;
     for (const auto& chunk : plan.chunks) {
-      EXPECT_EQ(static_cast<int64_t>(chunk.blocks.size()), (chunk.start + chunk.n_tokens + size_ - 1) / size_);
+      EXPECT_EQ(static_cast<int64_t>(chunk.blocks.size()),
+                (chunk.start + chunk.n_tokens + size_ - 1) / size_);
       for (int32_t position = chunk.start; position < chunk.start + chunk.n_tokens; ++position, ++row) {
         const uint64_t before = position == 0 ? 0 : at(chunk, position - 1);
         at(chunk, position) = mix(before, plan.tokens.at(row));
@@ -184,7 +186,7 @@ TEST(Scheduler, RemovesARequestInAnyState) {
   Harness h({.max_seqs = 1, .max_batch_tokens = 5}, 8, 4);
   h.add(1, count(12), 4);
   h.add(2, count(3), 4);
-  h.step();                // 1 is in the middle of its prompt, 2 waits
+  h.step();  // 1 is in the middle of its prompt, 2 waits
   h.scheduler.remove(2);
   h.scheduler.check_integrity();
   h.scheduler.remove(1);
@@ -203,8 +205,8 @@ TEST(Scheduler, RefusesWhatNeverFits) {
   EXPECT_THROW(scheduler.add(1, count(2), 8), CheckError);
 }
 
-// Random arrivals and cancellations on caches that are too small: nothing is lost, nobody starves, every token is computed
-// on the right history, and every request generates what it generates alone.
+// Random arrivals and cancellations on caches that are too small: nothing is lost, nobody starves, every
+// token is computed on the right history, and every request generates what it generates alone.
 class SchedulerSoak : public ::testing::TestWithParam<int> {};
 
 TEST_P(SchedulerSoak, EndsEveryRequestWithTheTokensItHasAlone) {

@@ -31,9 +31,12 @@ ModelConfig model() {
 
 TEST(DefaultArithmetic, FollowsTheWeights) {
   EXPECT_EQ(default_arithmetic(FakeCheckpoint({{DType::f32, {64, 64}}})), Arithmetic::f32);
-  EXPECT_EQ(default_arithmetic(FakeCheckpoint({{DType::f32, {64}}, {DType::bf16, {64, 64}}})), Arithmetic::bf16);
-  EXPECT_EQ(default_arithmetic(FakeCheckpoint({{DType::f32, {64}}, {DType::f16, {64, 64}}})), Arithmetic::f16);
-  EXPECT_EQ(default_arithmetic(FakeCheckpoint({{DType::f32, {64, 64}}, {DType::q4_K, {1, 256}}})), Arithmetic::q8);
+  EXPECT_EQ(default_arithmetic(FakeCheckpoint({{DType::f32, {64}}, {DType::bf16, {64, 64}}})),
+            Arithmetic::bf16);
+  EXPECT_EQ(default_arithmetic(FakeCheckpoint({{DType::f32, {64}}, {DType::f16, {64, 64}}})),
+            Arithmetic::f16);
+  EXPECT_EQ(default_arithmetic(FakeCheckpoint({{DType::f32, {64, 64}}, {DType::q4_K, {1, 256}}})),
+            Arithmetic::q8);
 }
 
 TEST(Resolve, FillsInTheDefaults) {
@@ -66,8 +69,10 @@ TEST(Resolve, RefusesUnknownNames) {
   EngineConfig dtype, kv;
   dtype.dtype = "int3";
   kv.kv_dtype = "q8_0";
-  EXPECT_THAT([&] { resolve(dtype, model(), checkpoint, 1, 0); }, ::testing::ThrowsMessage<InputError>(::testing::HasSubstr("int3")));
-  EXPECT_THAT([&] { resolve(kv, model(), checkpoint, 1, 0); }, ::testing::ThrowsMessage<InputError>(::testing::HasSubstr("q8_0")));
+  EXPECT_THAT([&] { resolve(dtype, model(), checkpoint, 1, 0); },
+              ::testing::ThrowsMessage<InputError>(::testing::HasSubstr("int3")));
+  EXPECT_THAT([&] { resolve(kv, model(), checkpoint, 1, 0); },
+              ::testing::ThrowsMessage<InputError>(::testing::HasSubstr("q8_0")));
 }
 
 TEST(CheckConfig, RefusesAbsurdFlags) {
