@@ -45,7 +45,8 @@ INSTANTIATE_TEST_SUITE_P(
                     AttentionShape{.dtype = DType::bf16, .block_size = 48, .head_dim = 24, .sequences = {{150, 290}}},
                     AttentionShape{.dtype = DType::f16, .block_size = 32, .groups = {{0, 0, 3}, {1, 3, 5}},
                                    .sequences = {{140, 140}}, .window = 20},
-                    AttentionShape{.groups = {{0, 0, 1}}, .sequences = {{60, 400}}, .window = 129, .soft_cap = 20}));
+                    AttentionShape{.groups = {{0, 0, 1}}, .sequences = {{60, 400}}, .window = 129, .soft_cap = 20}),
+    [](const auto& info) { return cat(name(info.param.dtype), "_dim", info.param.head_dim, "_window", info.param.window); });
 
 TEST(Attention, BatchMatesAndBlockLayoutChangeNothing) {
   const std::vector<std::pair<int32_t, int32_t>> sequences = {{1, 200}, {33, 150}, {1, 129}, {4, 4}};
