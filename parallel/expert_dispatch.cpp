@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <numeric>
 
 #include "kernels/moe_permute/moe_permute.h"
@@ -185,7 +184,8 @@ void expert_parallel_on_all_tokens(Tensor out, Tensor x, Tensor ids, Tensor weig
   Tensor all_out = arena.tensor(DType::f32, {tokens, hidden});
   expert_parallel(all_out, all_x, all_ids, all_weights, placement, TokenShard::all(tokens), experts, stats,
                   p);
-  std::memcpy(out.data, all_out.slice(shard.own.begin, shard.own.end).data, static_cast<size_t>(out.bytes()));
+  const Tensor own = all_out.slice(shard.own.begin, shard.own.end);
+  std::copy_n(own.as<float>(), own.elements(), out.as<float>());
 }
 
 }  // namespace
