@@ -13,33 +13,39 @@ namespace weft {
 
 struct TensorInfo {
   DType dtype = DType::f32;
-  std::vector<int64_t> shape;  // row-major, outermost first, as Hugging Face writes it (GGUF's order is reversed on reading)
+  std::vector<int64_t>
+      shape;  // row-major, outermost first, as Hugging Face writes it (GGUF's order is reversed on reading)
 };
 
 class Checkpoint {
  public:
   virtual ~Checkpoint() = default;
 
-  // A Hugging Face directory (config.json and model.safetensors or model.safetensors.index.json with its shards; no other
-  // weight file is touched) or a GGUF file. What is missing, truncated or malformed is refused by name.
+  // A Hugging Face directory (config.json and model.safetensors or model.safetensors.index.json with its
+  // shards; no other weight file is touched) or a GGUF file. What is missing, truncated or malformed is
+  // refused by name.
   static std::unique_ptr<Checkpoint> open(const std::string& path);
 
   const std::map<std::string, TensorInfo>& tensors() const { return tensors_; }
-  const TensorInfo& info(const std::string& name) const;  // refuses an unknown name, or a tensor in unreadable()
+  const TensorInfo& info(
+      const std::string& name) const;  // refuses an unknown name, or a tensor in unreadable()
   bool has(const std::string& name) const { return tensors_.contains(name); }
 
-  // The stored bytes of rows [begin, end) of a tensor, viewed as (shape[0] * ... * shape[n-2], shape[n-1]); a row is
-  // dtype_bytes(dtype, shape[n-1]). A one-dimensional tensor is one row. The view is valid until release() and aligned
-  // for its plain type (blocks to 2 bytes). May be called from several threads.
+  // The stored bytes of rows [begin, end) of a tensor, viewed as (shape[0] * ... * shape[n-2], shape[n-1]); a
+  // row is dtype_bytes(dtype, shape[n-1]). A one-dimensional tensor is one row. The view is valid until
+  // release() and aligned for its plain type (blocks to 2 bytes). May be called from several threads.
   virtual const std::byte* rows(const std::string& name, int64_t begin, int64_t end) = 0;
-  // The pages behind what was read may leave memory: call after a tensor was packed. Keeps resident memory at one tensor.
+  // The pages behind what was read may leave memory: call after a tensor was packed. Keeps resident memory at
+  // one tensor.
   virtual void release(const std::string& name) = 0;
 
-  // Tensors that are there but of a type no model here uses (I64, F64, BOOL, ...), with that type. Not in tensors().
+  // Tensors that are there but of a type no model here uses (I64, F64, BOOL, ...), with that type. Not in
+  // tensors().
   const std::map<std::string, std::string>& unreadable() const { return unreadable_; }
 
   virtual bool is_gguf() const = 0;
-  virtual std::string config_json() const = 0;       // config.json's text; of a GGUF, an equivalent made from its metadata
+  virtual std::string config_json()
+      const = 0;  // config.json's text; of a GGUF, an equivalent made from its metadata
   virtual std::string generation_config_json() const = 0;  // "{}" if absent
   const std::string& path() const { return path_; }
 

@@ -1,6 +1,7 @@
 #pragma once
 // GGUF, the container of llama.cpp's models: typed metadata, then tensors. Versions 2 and 3, little-endian.
-// Format: ggml-org/ggml, docs/gguf.md. Reader here; gguf_writer.h writes; gguf_config.h translates to config.json.
+// Format: ggml-org/ggml, docs/gguf.md. Reader here; gguf_writer.h writes; gguf_config.h translates to
+// config.json.
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -19,14 +20,16 @@ namespace weft {
 enum class GgufType : uint32_t { u8, i8, u16, i16, u32, i32, f32, boolean, string, array, u64, i64, f64 };
 
 struct GgufValue {
-  GgufType type = GgufType::u8;     // of the value, or of an array's elements; never array (arrays of arrays are refused)
+  GgufType type =
+      GgufType::u8;  // of the value, or of an array's elements; never array (arrays of arrays are refused)
   bool is_array = false;
   uint64_t count = 1;
-  std::span<const std::byte> bytes;  // the elements as they lie in the mapping; a string is a u64 length and its bytes
+  std::span<const std::byte>
+      bytes;  // the elements as they lie in the mapping; a string is a u64 length and its bytes
 };
 
 struct GgufTensor {
-  TensorInfo info;        // shape outermost first: GGUF's dimensions reversed
+  TensorInfo info;            // shape outermost first: GGUF's dimensions reversed
   size_t begin = 0, end = 0;  // bytes in the file
 };
 
@@ -35,7 +38,8 @@ uint32_t gguf_type_number(DType dtype);
 
 class GgufFile {
  public:
-  // Reads and checks metadata and tensor descriptions: every count, length, product and range against the file's size.
+  // Reads and checks metadata and tensor descriptions: every count, length, product and range against the
+  // file's size.
   explicit GgufFile(const std::string& path);
 
   const std::map<std::string, GgufValue, std::less<>>& metadata() const { return metadata_; }
@@ -43,8 +47,9 @@ class GgufFile {
   const MappedFile& file() const { return file_; }
   const std::string& path() const { return file_.path(); }
 
-  // Typed access to metadata. Empty if the key is absent; a value of another kind is refused by name. Integers of every
-  // width are accepted where they fit. Views point into the mapping and live as long as this object.
+  // Typed access to metadata. Empty if the key is absent; a value of another kind is refused by name.
+  // Integers of every width are accepted where they fit. Views point into the mapping and live as long as
+  // this object.
   bool has(std::string_view key) const { return metadata_.find(key) != metadata_.end(); }
   std::optional<int64_t> get_int(std::string_view key) const;
   std::optional<double> get_float(std::string_view key) const;  // integers too

@@ -1,6 +1,6 @@
 #pragma once
-// GGUF's model metadata and Hugging Face's config.json: translation both ways, so that models read one kind of
-// configuration. Architectures: llama (Hugging Face's llama, mistral, mixtral), qwen2, qwen3.
+// GGUF's model metadata and Hugging Face's config.json: translation both ways, so that models read one kind
+// of configuration. Architectures: llama (Hugging Face's llama, mistral, mixtral), qwen2, qwen3.
 #include <optional>
 #include <string>
 
@@ -10,15 +10,16 @@
 
 namespace weft {
 
-// The text of an equivalent config.json. The architecture llama is model_type "mixtral" if it has experts, "mistral" if it
-// has a sliding window, else "llama". Llama 3's frequency scaling has no metadata; it is the tensor rope_freqs.weight.
+// The text of an equivalent config.json. The architecture llama is model_type "mixtral" if it has experts,
+// "mistral" if it has a sliding window, else "llama". Llama 3's frequency scaling has no metadata; it is the
+// tensor rope_freqs.weight.
 std::string gguf_config_json(const GgufFile& file);
 
 // What the writer of the tensors needs to know of a config.json.
 struct LlamaFamilyShape {
   std::string architecture;  // GGUF's
   int64_t n_layers = 0, head_dim = 0;
-  int64_t n_experts = 0;     // 0: dense
+  int64_t n_experts = 0;  // 0: dense
   bool tie_word_embeddings = false;
   double rope_theta = 10000;
   std::optional<Llama3Rope> llama3_rope;

@@ -18,7 +18,9 @@ void append_text(std::string& out, std::string_view text) {
   out.append(text);
 }
 
-size_t padded(size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+size_t padded(size_t bytes) {
+  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+}
 
 }  // namespace
 
@@ -38,7 +40,8 @@ void GgufWriter::put_array_key(std::string_view key, GgufType type, uint64_t cou
 }
 
 void GgufWriter::put_u32(std::string_view key, int64_t value) {
-  if (value < 0 || value > UINT32_MAX) bad_input("GGUF cannot store ", key, " = ", value, "; it must be from 0 to 2^32 - 1");
+  if (value < 0 || value > UINT32_MAX)
+    bad_input("GGUF cannot store ", key, " = ", value, "; it must be from 0 to 2^32 - 1");
   put_key(key, GgufType::u32);
   append(metadata_, static_cast<uint32_t>(value));
 }
@@ -79,7 +82,8 @@ void GgufWriter::put(std::string_view key, const GgufValue& value) {
 void GgufWriter::add_tensor(const std::string& name, const TensorInfo& info) {
   WEFT_CHECK(!header_written_, "tensor ", name, " after the header");
   if (name.size() > 64 || info.shape.empty() || info.shape.size() > 4)
-    bad_input("GGUF cannot store tensor ", quoted(name), " of ", info.shape.size(), " dimensions; 64 letters and 1 to 4 dimensions are possible");
+    bad_input("GGUF cannot store tensor ", in_quotes(name), " of ", info.shape.size(),
+              " dimensions; 64 letters and 1 to 4 dimensions are possible");
   int64_t elements = 1;
   for (const int64_t dim : info.shape) elements *= dim;
   tensors_.push_back({name, info, static_cast<size_t>(dtype_bytes(info.dtype, elements))});
@@ -97,7 +101,8 @@ void GgufWriter::write_header() {
   for (const Pending& tensor : tensors_) {
     append_text(descriptions, tensor.name);
     append(descriptions, static_cast<uint32_t>(tensor.info.shape.size()));
-    for (auto dim = tensor.info.shape.rbegin(); dim != tensor.info.shape.rend(); ++dim) append(descriptions, static_cast<uint64_t>(*dim));
+    for (auto dim = tensor.info.shape.rbegin(); dim != tensor.info.shape.rend(); ++dim)
+      append(descriptions, static_cast<uint64_t>(*dim));
     append(descriptions, gguf_type_number(tensor.info.dtype));
     append(descriptions, offset);
     offset += padded(tensor.bytes);
@@ -117,7 +122,8 @@ void GgufWriter::start_next_tensor() {
 void GgufWriter::write(const std::string& name, const void* data, size_t bytes) {
   if (!header_written_) write_header();
   if (current_ < tensors_.size() && tensors_[current_].name != name) start_next_tensor();
-  WEFT_CHECK(current_ < tensors_.size() && tensors_[current_].name == name, "tensor ", name, " is out of order");
+  WEFT_CHECK(current_ < tensors_.size() && tensors_[current_].name == name, "tensor ", name,
+             " is out of order");
   WEFT_CHECK(bytes <= tensors_[current_].bytes - written_, "tensor ", name, " is longer than declared");
   file_.write(data, bytes);
   written_ += bytes;

@@ -1,6 +1,6 @@
 #pragma once
-// Writes a GGUF version 3 file: metadata, tensor descriptions, then the tensors one after another, aligned to 32 bytes.
-// Reader and format: gguf.h.
+// Writes a GGUF version 3 file: metadata, tensor descriptions, then the tensors one after another, aligned to
+// 32 bytes. Reader and format: gguf.h.
 #include <cstdint>
 #include <string>
 #include <string_view>

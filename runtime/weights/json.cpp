@@ -19,7 +19,7 @@ json parse_json_object(std::string_view text, const std::string& what) {
     if (event == json::parse_event_t::object_start) keys.emplace_back();
     if (event == json::parse_event_t::object_end) keys.pop_back();
     if (event == json::parse_event_t::key && !keys.back().insert(parsed.get<std::string>()).second)
-      bad_input(what, " has the key ", quoted(parsed.get_ref<const std::string&>()), " twice");
+      bad_input(what, " has the key ", in_quotes(parsed.get_ref<const std::string&>()), " twice");
     return true;
   };
   try {
@@ -33,7 +33,7 @@ json parse_json_object(std::string_view text, const std::string& what) {
   }
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   constexpr size_t kMaxShown = 100;
   std::string shown = json(text.substr(0, kMaxShown)).dump(-1, ' ', true, json::error_handler_t::replace);
   if (text.size() > kMaxShown) shown.insert(shown.size() - 1, "...");
@@ -44,7 +44,8 @@ std::string read_text_file(const std::string& path) {
   constexpr size_t kMaxBytes = 256u << 20;
   const MappedFile file(path);
   const auto bytes = file.bytes();
-  if (bytes.size() > kMaxBytes) bad_input(path, " has ", bytes.size(), " bytes; at most ", kMaxBytes, " are read");
+  if (bytes.size() > kMaxBytes)
+    bad_input(path, " has ", bytes.size(), " bytes; at most ", kMaxBytes, " are read");
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 

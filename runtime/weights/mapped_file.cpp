@@ -29,9 +29,10 @@ struct Descriptor {
 }  // namespace
 
 MappedFile::MappedFile(const std::string& path) : path_(path) {
-  const Descriptor file{open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};  // a FIFO must not block the open
+  const Descriptor file{
+      open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};  // a FIFO must not block the open
   if (file.fd < 0) bad_input("cannot open ", path, ": ", std::strerror(errno));
-  struct stat status{};
+  struct stat status {};
   if (fstat(file.fd, &status) != 0) bad_input("cannot read ", path, ": ", std::strerror(errno));
   if (!S_ISREG(status.st_mode)) bad_input(path, " is not a regular file");
   if (status.st_size == 0) bad_input(path, " is empty");
@@ -43,7 +44,9 @@ MappedFile::MappedFile(const std::string& path) : path_(path) {
 }
 
 MappedFile::MappedFile(MappedFile&& other) noexcept
-    : path_(std::move(other.path_)), data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+    : path_(std::move(other.path_)),
+      data_(std::exchange(other.data_, nullptr)),
+      size_(std::exchange(other.size_, 0)) {}
 
 MappedFile::~MappedFile() {
   if (data_) munmap(data_, size_);

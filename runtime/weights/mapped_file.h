@@ -9,7 +9,8 @@ namespace weft {
 
 class MappedFile {
  public:
-  explicit MappedFile(const std::string& path);  // refuses what is missing, unreadable, empty or not a regular file
+  explicit MappedFile(
+      const std::string& path);  // refuses what is missing, unreadable, empty or not a regular file
   MappedFile(MappedFile&& other) noexcept;
   MappedFile& operator=(MappedFile&&) = delete;
   ~MappedFile();
@@ -18,7 +19,8 @@ class MappedFile {
   const std::string& path() const { return path_; }
 
   // Hints; both may be ignored by the kernel. prefault: [begin, end) will be read now, map it in one go.
-  // release: the pages wholly inside [begin, end) may leave this process's memory; reading them again is still right.
+  // release: the pages wholly inside [begin, end) may leave this process's memory; reading them again is
+  // still right.
   void prefault(size_t begin, size_t end) const;
   void release(size_t begin, size_t end) const;
 

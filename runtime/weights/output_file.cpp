@@ -11,9 +11,11 @@
 
 namespace weft {
 
-OutputFile::OutputFile(const std::string& path) : path_(path), partial_path_(cat(path, ".partial.", getpid())) {
-  struct stat status{};
-  if (stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) partial_path_ = path;  // /dev/null, a pipe
+OutputFile::OutputFile(const std::string& path)
+    : path_(path), partial_path_(cat(path, ".partial.", getpid())) {
+  struct stat status {};
+  if (stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode))
+    partial_path_ = path;  // /dev/null, a pipe
   file_ = std::fopen(partial_path_.c_str(), "wb");
   if (!file_) bad_input("cannot write ", path_, ": ", std::strerror(errno));
 }
@@ -30,7 +32,8 @@ void OutputFile::remove_partial() const {
 
 void OutputFile::write(const void* data, size_t bytes) {
   WEFT_CHECK(file_, path_, " is finished");
-  if (bytes && std::fwrite(data, 1, bytes, file_) != bytes) bad_input("cannot write ", path_, ": ", std::strerror(errno));
+  if (bytes && std::fwrite(data, 1, bytes, file_) != bytes)
+    bad_input("cannot write ", path_, ": ", std::strerror(errno));
   size_ += bytes;
 }
 

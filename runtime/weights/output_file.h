@@ -1,6 +1,6 @@
 #pragma once
-// A file that appears whole or not at all: written beside its path, renamed at finish(). A device or pipe is written
-// directly.
+// A file that appears whole or not at all: written beside its path, renamed at finish(). A device or pipe is
+// written directly.
 #include <cstddef>
 #include <cstdio>
 #include <string>

@@ -13,10 +13,8 @@ constexpr const char* kLlama3Pattern =
 constexpr const char* kQwen2Pattern =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 
-constexpr std::array<std::pair<std::string_view, std::string_view>, 4> kAliases = {{{"llama3", "llama-bpe"},
-                                                                                    {"llama-v3", "llama-bpe"},
-                                                                                    {"deepseek-r1-qwen", "qwen2"},
-                                                                                    {"megrez", "qwen2"}}};
+constexpr std::array<std::pair<std::string_view, std::string_view>, 4> kAliases = {
+    {{"llama3", "llama-bpe"}, {"llama-v3", "llama-bpe"}, {"deepseek-r1-qwen", "qwen2"}, {"megrez", "qwen2"}}};
 
 std::string_view canonical(std::string_view name) {
   for (const auto& [alias, meaning] : kAliases)
@@ -26,11 +24,13 @@ std::string_view canonical(std::string_view name) {
 
 // use_regex: split with GPT-2's pattern first.
 json byte_level(bool use_regex) {
-  return {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", use_regex}};
+  return {
+      {"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", use_regex}};
 }
 
 json split_then_bytes(const char* pattern) {
-  const json split = {{"type", "Split"}, {"pattern", {{"Regex", pattern}}}, {"behavior", "Isolated"}, {"invert", false}};
+  const json split = {
+      {"type", "Split"}, {"pattern", {{"Regex", pattern}}}, {"behavior", "Isolated"}, {"invert", false}};
   return {{"type", "Sequence"}, {"pretokenizers", json::array({split, byte_level(false)})}};
 }
 
@@ -72,7 +72,11 @@ std::optional<std::string> pre_tokenizer_name(const json& pre_tokenizer) {
   return std::nullopt;
 }
 
-bool normalises_to_nfc(std::string_view gguf_name) { return canonical(gguf_name) == "qwen2"; }
-bool ignores_merges(std::string_view gguf_name) { return canonical(gguf_name) == "llama-bpe"; }
+bool normalises_to_nfc(std::string_view gguf_name) {
+  return canonical(gguf_name) == "qwen2";
+}
+bool ignores_merges(std::string_view gguf_name) {
+  return canonical(gguf_name) == "llama-bpe";
+}
 
 }  // namespace weft

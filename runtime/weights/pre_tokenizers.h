@@ -1,5 +1,6 @@
 #pragma once
-// The pre-tokenizers that have a name in GGUF (tokenizer.ggml.pre) and Weft knows, as tokenizer.json writes them.
+// The pre-tokenizers that have a name in GGUF (tokenizer.ggml.pre) and Weft knows, as tokenizer.json writes
+// them.
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>

@@ -16,7 +16,8 @@ namespace {
 
 using nlohmann::json;
 
-static_assert(std::endian::native == std::endian::little, "weight files are little-endian and read as they lie");
+static_assert(std::endian::native == std::endian::little,
+              "weight files are little-endian and read as they lie");
 
 constexpr size_t kMaxHeaderBytes = 100'000'000;  // the reference implementation's limit
 constexpr size_t kMaxRank = 8;
@@ -27,9 +28,9 @@ struct ElementType {
   uint64_t bits;
 };
 constexpr std::array<ElementType, 20> kElementTypes = {
-    {{"BOOL", 8},    {"U8", 8},      {"I8", 8},      {"F8_E4M3", 8}, {"F8_E5M2", 8}, {"F8_E8M0", 8}, {"I16", 16},
-     {"U16", 16},    {"F16", 16},    {"BF16", 16},   {"I32", 32},    {"U32", 32},    {"F32", 32},    {"I64", 64},
-     {"U64", 64},    {"F64", 64},    {"C64", 64},    {"F4", 4},      {"F6_E2M3", 6}, {"F6_E3M2", 6}}};
+    {{"BOOL", 8}, {"U8", 8},   {"I8", 8},    {"F8_E4M3", 8}, {"F8_E5M2", 8}, {"F8_E8M0", 8}, {"I16", 16},
+     {"U16", 16}, {"F16", 16}, {"BF16", 16}, {"I32", 32},    {"U32", 32},    {"F32", 32},    {"I64", 64},
+     {"U64", 64}, {"F64", 64}, {"C64", 64},  {"F4", 4},      {"F6_E2M3", 6}, {"F6_E3M2", 6}}};
 
 std::optional<uint64_t> element_bits(const std::string& dtype) {
   for (const ElementType& type : kElementTypes)
@@ -53,7 +54,8 @@ int64_t read_dimension(const json& value, const std::string& where) {
 }
 
 // data_offsets count from data_begin; the result from the file's start.
-SafetensorsEntry read_entry(const json& entry, const std::string& where, size_t data_begin, size_t file_size) {
+SafetensorsEntry read_entry(const json& entry, const std::string& where, size_t data_begin,
+                            size_t file_size) {
   if (!entry.is_object() || entry.size() != 3 || !entry.contains("dtype") || !entry.contains("shape") ||
       !entry.contains("data_offsets"))
     bad_input(where, ": expected exactly the keys dtype, shape, data_offsets");
@@ -61,22 +63,26 @@ SafetensorsEntry read_entry(const json& entry, const std::string& where, size_t 
   const json& shape = entry["shape"];
   const json& offsets = entry["data_offsets"];
   if (!dtype.is_string() || !shape.is_array()) bad_input(where, ": dtype must be a string and shape a list");
-  if (!offsets.is_array() || offsets.size() != 2 || !offsets[0].is_number_unsigned() || !offsets[1].is_number_unsigned())
+  if (!offsets.is_array() || offsets.size() != 2 || !offsets[0].is_number_unsigned() ||
+      !offsets[1].is_number_unsigned())
     bad_input(where, ": data_offsets must be two whole numbers");
-  if (shape.size() > kMaxRank) bad_input(where, " has ", shape.size(), " dimensions; at most ", kMaxRank, " are read");
+  if (shape.size() > kMaxRank)
+    bad_input(where, " has ", shape.size(), " dimensions; at most ", kMaxRank, " are read");
 
   SafetensorsEntry result;
   result.dtype = dtype.get<std::string>();
   const auto bits = element_bits(result.dtype);
-  if (!bits) bad_input(where, ": unknown dtype ", quoted(result.dtype));
+  if (!bits) bad_input(where, ": unknown dtype ", in_quotes(result.dtype));
   for (const json& dim : shape) result.shape.push_back(read_dimension(dim, where));
 
   const uint64_t begin = offsets[0].get<uint64_t>(), end = offsets[1].get<uint64_t>();
   if (begin > end || end > file_size - data_begin)
-    bad_input(where, ": data_offsets ", offsets.dump(), " do not lie in the ", file_size - data_begin, " bytes of data");
+    bad_input(where, ": data_offsets ", offsets.dump(), " do not lie in the ", file_size - data_begin,
+              " bytes of data");
   const auto bytes = checked_bytes(result.shape, *bits);
   if (!bytes || *bytes != end - begin)
-    bad_input(where, ": shape ", shape.dump(), " of ", result.dtype, " does not fill data_offsets ", offsets.dump());
+    bad_input(where, ": shape ", shape.dump(), " of ", result.dtype, " does not fill data_offsets ",
+              offsets.dump());
   result.begin = data_begin + begin;
   result.end = data_begin + end;
   return result;
@@ -102,11 +108,16 @@ void check_covers_data(const std::map<std::string, SafetensorsEntry>& entries, c
 
 const char* safetensors_name(DType dtype) {
   switch (dtype) {
-    case DType::f32: return "F32";
-    case DType::f16: return "F16";
-    case DType::bf16: return "BF16";
-    case DType::i32: return "I32";
-    default: break;
+    case DType::f32:
+      return "F32";
+    case DType::f16:
+      return "F16";
+    case DType::bf16:
+      return "BF16";
+    case DType::i32:
+      return "I32";
+    default:
+      break;
   }
   bad_input("safetensors cannot hold the block type ", name(dtype));
 }
@@ -117,12 +128,14 @@ std::map<std::string, SafetensorsEntry> read_safetensors_header(const MappedFile
   const auto bytes = file.bytes();
   const std::string& path = file.path();
   uint64_t header_bytes = 0;
-  if (bytes.size() < sizeof header_bytes) bad_input(path, " has ", bytes.size(), " bytes, too few for safetensors");
+  if (bytes.size() < sizeof header_bytes)
+    bad_input(path, " has ", bytes.size(), " bytes, too few for safetensors");
   std::memcpy(&header_bytes, bytes.data(), sizeof header_bytes);
   if (header_bytes > kMaxHeaderBytes || header_bytes > bytes.size() - sizeof header_bytes)
     bad_input(path, ": a header of ", header_bytes, " bytes does not fit in the file (", bytes.size(),
               " bytes) or passes the limit of ", kMaxHeaderBytes, "; truncated, or not safetensors");
-  const std::string_view header(reinterpret_cast<const char*>(bytes.data()) + sizeof header_bytes, header_bytes);
+  const std::string_view header(reinterpret_cast<const char*>(bytes.data()) + sizeof header_bytes,
+                                header_bytes);
   if (!header.starts_with('{')) bad_input(path, ": the safetensors header does not start with {");
 
   const size_t data_begin = sizeof header_bytes + header_bytes;
@@ -130,7 +143,8 @@ std::map<std::string, SafetensorsEntry> read_safetensors_header(const MappedFile
   const json parsed = parse_json_object(header, path + ": the header");
   for (const auto& [name, entry] : parsed.items())
     if (name != kMetadataKey)
-      entries.emplace(name, read_entry(entry, cat(path, ": tensor ", quoted(name)), data_begin, bytes.size()));
+      entries.emplace(name,
+                      read_entry(entry, cat(path, ": tensor ", in_quotes(name)), data_begin, bytes.size()));
   check_covers_data(entries, path, data_begin, bytes.size());
   return entries;
 }
@@ -160,11 +174,13 @@ SafetensorsWriter::SafetensorsWriter(const std::string& path,
 }
 
 void SafetensorsWriter::write(const std::string& name, const void* data, size_t bytes) {
-  while (current_ < pending_.size() && written_ == pending_[current_].bytes && pending_[current_].name != name) {
+  while (current_ < pending_.size() && written_ == pending_[current_].bytes &&
+         pending_[current_].name != name) {
     ++current_;
     written_ = 0;
   }
-  WEFT_CHECK(current_ < pending_.size() && pending_[current_].name == name, "tensor ", name, " is out of order");
+  WEFT_CHECK(current_ < pending_.size() && pending_[current_].name == name, "tensor ", name,
+             " is out of order");
   WEFT_CHECK(bytes <= pending_[current_].bytes - written_, "tensor ", name, " is longer than declared");
   file_.write(data, bytes);
   written_ += bytes;

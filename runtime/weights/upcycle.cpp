@@ -37,7 +37,7 @@ class DenseModel {
       : source_(Checkpoint::open(path)), config_(parse_json_object(source_->config_json(), "config.json")) {
     const json type = config_.value("model_type", json());
     if (type != "llama" && type != "mistral")
-      bad_input("model_type ", quoted(type.is_string() ? type.get<std::string>() : type.dump()),
+      bad_input("model_type ", in_quotes(type.is_string() ? type.get<std::string>() : type.dump()),
                 " cannot be upcycled: Mixtral's form holds dense llama and mistral models only");
     shape_ = read_llama_family(source_->config_json());
     for (const auto& [name, info] : source_->tensors()) {
@@ -47,7 +47,7 @@ class DenseModel {
         continue;
       const auto translated = source_->is_gguf() ? llama_hugging_face_name(name) : name;
       if (!translated || name.ends_with(".bias"))
-        bad_input(path, ": tensor ", quoted(name), " has no place in Mixtral's form");
+        bad_input(path, ": tensor ", in_quotes(name), " has no place in Mixtral's form");
       stored_names_[*translated] = name;
     }
     if (source_->is_gguf()) carry_rope_freqs();
@@ -56,11 +56,13 @@ class DenseModel {
   Checkpoint& checkpoint() { return *source_; }
   const json& config() const { return config_; }
   const LlamaFamilyShape& shape() const { return shape_; }
-  const std::map<std::string, std::string>& names() const { return stored_names_; }  // Hugging Face's -> stored
+  const std::map<std::string, std::string>& names() const {
+    return stored_names_;
+  }  // Hugging Face's -> stored
 
   TensorInfo info(const std::string& name) const {
     const auto stored = stored_names_.find(name);
-    if (stored == stored_names_.end()) bad_input(source_->path(), " has no tensor ", quoted(name));
+    if (stored == stored_names_.end()) bad_input(source_->path(), " has no tensor ", in_quotes(name));
     TensorInfo result = source_->info(stored->second);
     if (quantised_) result.dtype = DType::f32;
     return result;
@@ -84,12 +86,14 @@ class DenseModel {
       std::memcpy(divisors.data(), data, bytes);
     });
     const auto rope = recognise_llama3_rope(divisors, shape_.rope_theta);
-    if (!rope) bad_input(source_->path(), ": ", kRopeFreqs, " holds frequency factors that are not Llama 3's");
-    config_["rope_scaling"] = {{"rope_type", "llama3"},
-                               {"factor", rope->factor},
-                               {"low_freq_factor", rope->low_freq_factor},
-                               {"high_freq_factor", rope->high_freq_factor},
-                               {"original_max_position_embeddings", static_cast<int64_t>(rope->original_max_position_embeddings)}};
+    if (!rope)
+      bad_input(source_->path(), ": ", kRopeFreqs, " holds frequency factors that are not Llama 3's");
+    config_["rope_scaling"] = {
+        {"rope_type", "llama3"},
+        {"factor", rope->factor},
+        {"low_freq_factor", rope->low_freq_factor},
+        {"high_freq_factor", rope->high_freq_factor},
+        {"original_max_position_embeddings", static_cast<int64_t>(rope->original_max_position_embeddings)}};
   }
 
   std::unique_ptr<Checkpoint> source_;
@@ -116,7 +120,8 @@ std::vector<OutputTensor> plan(const DenseModel& model, int64_t experts) {
       ++mlp_tensors;
   }
   if (mlp_tensors != 3 * model.shape().n_layers)
-    bad_input("the model has ", mlp_tensors, " MLP matrices; ", model.shape().n_layers, " layers need three each");
+    bad_input("the model has ", mlp_tensors, " MLP matrices; ", model.shape().n_layers,
+              " layers need three each");
   const TensorInfo embedding = model.info("model.embed_tokens.weight");
   for (int64_t layer = 0; layer < model.shape().n_layers; ++layer) {
     const std::string prefix = cat("model.layers.", layer, "."), moe = prefix + "block_sparse_moe.";
@@ -130,13 +135,14 @@ std::vector<OutputTensor> plan(const DenseModel& model, int64_t experts) {
   return tensors;
 }
 
-// Uniform with variance 1 / hidden, so that logits of a normalised row have variance about 1. The engine's own bits are
-// used: the standard's distributions differ between libraries.
+// Uniform with variance 1 / hidden, so that logits of a normalised row have variance about 1. The engine's
+// own bits are used: the standard's distributions differ between libraries.
 std::vector<std::byte> random_router(const TensorInfo& info, std::mt19937_64& random) {
   const int64_t elements = info.shape[0] * info.shape[1];
   const double width = std::sqrt(3.0 / static_cast<double>(info.shape[1]));
   std::vector<float> values(static_cast<size_t>(elements));
-  for (float& value : values) value = static_cast<float>(width * (static_cast<double>(random() >> 11) * 0x1p-52 - 1));
+  for (float& value : values)
+    value = static_cast<float>(width * (static_cast<double>(random() >> 11) * 0x1p-52 - 1));
   std::vector<std::byte> packed(static_cast<size_t>(dtype_bytes(info.dtype, elements)));
   quant::quantize(info.dtype, values.data(), packed.data(), elements);
   return packed;
@@ -147,11 +153,28 @@ const char* torch_name(DType dtype) {
 }
 
 json mixtral_config(const DenseModel& model, const UpcycleOptions& options) {
-  constexpr std::array<const char*, 22> kCarried = {
-      "attention_dropout", "bos_token_id", "eos_token_id", "pad_token_id", "head_dim", "hidden_act", "hidden_size",
-      "initializer_range", "intermediate_size", "max_position_embeddings", "num_attention_heads", "num_hidden_layers",
-      "num_key_value_heads", "rms_norm_eps", "rope_parameters", "rope_scaling", "rope_theta", "sliding_window",
-      "tie_word_embeddings", "use_cache", "vocab_size", "transformers_version"};
+  constexpr std::array<const char*, 22> kCarried = {"attention_dropout",
+                                                    "bos_token_id",
+                                                    "eos_token_id",
+                                                    "pad_token_id",
+                                                    "head_dim",
+                                                    "hidden_act",
+                                                    "hidden_size",
+                                                    "initializer_range",
+                                                    "intermediate_size",
+                                                    "max_position_embeddings",
+                                                    "num_attention_heads",
+                                                    "num_hidden_layers",
+                                                    "num_key_value_heads",
+                                                    "rms_norm_eps",
+                                                    "rope_parameters",
+                                                    "rope_scaling",
+                                                    "rope_theta",
+                                                    "sliding_window",
+                                                    "tie_word_embeddings",
+                                                    "use_cache",
+                                                    "vocab_size",
+                                                    "transformers_version"};
   json config = json::object();
   for (const char* key : kCarried)
     if (model.config().contains(key)) config[key] = model.config()[key];
@@ -183,24 +206,30 @@ void carry_companions(DenseModel& model, const fs::path& output, std::vector<std
       notices.push_back(path + " holds no byte-level BPE tokenizer that Weft knows; the directory has none");
     return;
   }
-  for (const char* name : {"generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"})
-    if (fs::exists(fs::path(path) / name)) write_text(output / name, read_text_file((fs::path(path) / name).string()));
+  for (const char* name : {"generation_config.json", "tokenizer.json", "tokenizer_config.json",
+                           "special_tokens_map.json", "chat_template.jinja"})
+    if (fs::exists(fs::path(path) / name))
+      write_text(output / name, read_text_file((fs::path(path) / name).string()));
 }
 
 void make_empty_directory(const fs::path& directory) {
   std::error_code error;
   fs::create_directories(directory, error);
   if (error) bad_input("cannot make the directory ", directory.string(), ": ", error.message());
-  if (!fs::is_empty(directory, error) || error) bad_input("output ", directory.string(), " is not an empty directory");
+  if (!fs::is_empty(directory, error) || error)
+    bad_input("output ", directory.string(), " is not an empty directory");
 }
 
 }  // namespace
 
-std::vector<std::string> upcycle(const std::string& model_path, const UpcycleOptions& options, const std::string& output_directory) {
+std::vector<std::string> upcycle(const std::string& model_path, const UpcycleOptions& options,
+                                 const std::string& output_directory) {
   constexpr int64_t kMaxExperts = 4096;
-  if (options.experts < 1 || options.experts > kMaxExperts) bad_input("experts is ", options.experts, "; 1 to ", kMaxExperts, " are possible");
+  if (options.experts < 1 || options.experts > kMaxExperts)
+    bad_input("experts is ", options.experts, "; 1 to ", kMaxExperts, " are possible");
   if (options.top_k < 1 || options.top_k > options.experts)
-    bad_input("top-k is ", options.top_k, "; 1 to the number of experts (", options.experts, ") are possible");
+    bad_input("top-k is ", options.top_k, "; 1 to the number of experts (", options.experts,
+              ") are possible");
   DenseModel model(model_path);
   const std::vector<OutputTensor> tensors = plan(model, options.experts);
   const fs::path output(output_directory);

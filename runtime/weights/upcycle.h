@@ -1,5 +1,6 @@
 #pragma once
-// weft upcycle: a dense model as a mixture of experts (Komatsuzaki et al. 2022, "Sparse Upcycling"), before any training.
+// weft upcycle: a dense model as a mixture of experts (Komatsuzaki et al. 2022, "Sparse Upcycling"), before
+// any training.
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -12,11 +13,12 @@ struct UpcycleOptions {
   uint64_t seed = 0;  // of the router
 };
 
-// Writes a Mixtral-form Hugging Face directory from a dense llama or mistral model (directory or GGUF): every expert is a
-// copy of the layer's MLP, the router is random. The weights of the chosen experts add up to one, so the output is the
-// dense model's up to rounding whatever is routed where. Tensors keep their type; those of a quantised GGUF become f32,
-// exactly the values it stands for. Tokenizer and generation_config.json come along. The directory is made and must be
-// empty. Returns notices for the user.
-std::vector<std::string> upcycle(const std::string& model, const UpcycleOptions& options, const std::string& output_directory);
+// Writes a Mixtral-form Hugging Face directory from a dense llama or mistral model (directory or GGUF): every
+// expert is a copy of the layer's MLP, the router is random. The weights of the chosen experts add up to one,
+// so the output is the dense model's up to rounding whatever is routed where. Tensors keep their type; those
+// of a quantised GGUF become f32, exactly the values it stands for. Tokenizer and generation_config.json come
+// along. The directory is made and must be empty. Returns notices for the user.
+std::vector<std::string> upcycle(const std::string& model, const UpcycleOptions& options,
+                                 const std::string& output_directory);
 
 }  // namespace weft

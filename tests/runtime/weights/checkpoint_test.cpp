@@ -1,0 +1,141 @@
+// A Checkpoint shows the same tensors whatever the file format, and refuses directories that do not hold
+// together.
+#include "runtime/weights/checkpoint.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <numeric>
+
+#include "tests/runtime/weights/model_files.h"
+
+namespace weft {
+namespace {
+
+using namespace test;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+class CheckpointTest : public testing::Test {
+ protected:
+  CheckpointTest() { directory_.write("config.json", "{\"model_type\":\"llama\"}"); }
+  std::unique_ptr<Checkpoint> open() { return Checkpoint::open(directory_.path()); }
+  std::string refused() {
+    return refusal([&] { open(); });
+  }
+  TempDirectory directory_;
+};
+
+std::vector<float> six() {
+  return {1, 2, 3, 4, 5, 6};
+}
+const std::string kMatrix =
+    safetensors(R"({"m":{"dtype":"F32","shape":[3,2],"data_offsets":[0,24]}})", raw(six()));
+
+float value_at(const std::byte* data, int64_t i) {
+  float value;
+  std::memcpy(&value, data + 4 * i, 4);
+  return value;
+}
+
+TEST_F(CheckpointTest, ReadsRowsOfASingleFile) {
+  directory_.write("model.safetensors", kMatrix);
+  const auto checkpoint = open();
+  EXPECT_FALSE(checkpoint->is_gguf());
+  EXPECT_EQ(checkpoint->info("m").shape, (std::vector<int64_t>{3, 2}));
+  EXPECT_EQ(value_at(checkpoint->rows("m", 1, 3), 0), 3);
+  checkpoint->release("m");
+  EXPECT_EQ(value_at(checkpoint->rows("m", 2, 3), 1), 6);  // released pages come back
+  EXPECT_EQ(checkpoint->config_json(), "{\"model_type\":\"llama\"}");
+  EXPECT_EQ(checkpoint->generation_config_json(), "{}");
+  EXPECT_THROW(checkpoint->rows("m", 0, 4), CheckError);
+  EXPECT_THROW(checkpoint->rows("m", -1, 1), CheckError);
+  EXPECT_THAT(refusal([&] { checkpoint->info("n"); }), HasSubstr("has no tensor \"n\""));
+}
+
+// Data behind a header whose length is odd starts at an odd address; views are aligned all the same.
+TEST_F(CheckpointTest, AlignsTensorsThatTheFileDoesNot) {
+  const std::string header =
+      R"({"b":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"h":{"dtype":"BF16","shape":[],"data_offsets":[1,3]},)"
+      R"("m":{"dtype":"F32","shape":[3,2],"data_offsets":[3,27]}})";
+  for (size_t padding = 0; padding < 4; ++padding) {
+    directory_.write("model.safetensors",
+                     safetensors(header + std::string(padding, ' '), "\x01\x02\x03" + raw(six())));
+    const auto checkpoint = open();
+    const std::byte* rows = checkpoint->rows("m", 1, 3);
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(rows) % 4, 0u);
+    EXPECT_EQ(value_at(rows, 0), 3);
+    const std::byte* scalar = checkpoint->rows("h", 0, 1);
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(scalar) % 2, 0u);
+    EXPECT_EQ(std::memcmp(scalar, "\x02\x03", 2), 0);
+    checkpoint->release("m");
+    EXPECT_EQ(value_at(checkpoint->rows("m", 0, 3), 5), 6);
+  }
+}
+
+TEST_F(CheckpointTest, KeepsTensorsOfOtherTypesAside) {
+  directory_.write(
+      "model.safetensors",
+      safetensors(R"({"ids":{"dtype":"I64","shape":[1],"data_offsets":[0,8]}})", std::string(8, 'x')));
+  const auto checkpoint = open();
+  EXPECT_FALSE(checkpoint->has("ids"));
+  EXPECT_EQ(checkpoint->unreadable().at("ids"), "I64");
+  EXPECT_THAT(refusal([&] { checkpoint->rows("ids", 0, 1); }), HasSubstr("has type I64"));
+}
+
+TEST_F(CheckpointTest, ReadsShardsThroughTheIndex) {
+  directory_.write("a.safetensors", kMatrix);
+  directory_.write("b.safetensors",
+                   safetensors(R"({"n":{"dtype":"F32","shape":[6],"data_offsets":[0,24]}})", raw(six())));
+  directory_.write(
+      "model.safetensors.index.json",
+      R"({"metadata":{"total_size":48},"weight_map":{"m":"a.safetensors","n":"b.safetensors"}})");
+  const auto checkpoint = open();
+  EXPECT_EQ(checkpoint->tensors().size(), 2u);
+  EXPECT_EQ(value_at(checkpoint->rows("n", 0, 1), 5), 6);
+}
+
+TEST_F(CheckpointTest, RefusesAnIndexThatLies) {
+  directory_.write("a.safetensors", kMatrix);
+  const auto index = [&](const std::string& text) {
+    directory_.write("model.safetensors.index.json", text);
+    return refused();
+  };
+  EXPECT_THAT(index(R"({"weight_map":{"m":"missing.safetensors"}})"), HasSubstr("cannot open"));
+  EXPECT_THAT(index(R"({"weight_map":{"n":"a.safetensors"}})"), HasSubstr("\"n\" is not in a.safetensors"));
+  EXPECT_THAT(index(R"({"weight_map":{"m":"../a.safetensors"}})"), HasSubstr("not a file of this directory"));
+  EXPECT_THAT(index(R"({"weight_map":{"m":"/etc/passwd"}})"), HasSubstr("not a file of this directory"));
+  EXPECT_THAT(index(R"({"weight_map":{"m":".."}})"), HasSubstr("not a file of this directory"));
+  EXPECT_THAT(index(R"({"weight_map":{"m":"a.safetensors\u0000"}})"),
+              HasSubstr("not a file of this directory"));
+  EXPECT_THAT(index(R"({"weight_map":{"m":""}})"), HasSubstr("not a file of this directory"));
+  EXPECT_THAT(index(R"({"weight_map":{"m":7}})"), HasSubstr("not a file name"));
+  EXPECT_THAT(index(R"({"weight_map":{"m":"a.safetensors","m":"a.safetensors"}})"), HasSubstr("twice"));
+  EXPECT_THAT(index(R"({"weight_map":[]})"), HasSubstr("no object weight_map"));
+  EXPECT_THAT(index("{"), HasSubstr("not valid JSON"));
+}
+
+TEST_F(CheckpointTest, RefusesPathsWithoutAModel) {
+  EXPECT_THAT(refused(), HasSubstr("neither model.safetensors nor"));
+  EXPECT_THAT(refusal([&] { Checkpoint::open(directory_ / "nothing"); }), HasSubstr("does not exist"));
+  EXPECT_THAT(refusal([&] { Checkpoint::open("/dev/null"); }), HasSubstr("not a regular file"));
+  EXPECT_THAT(refusal([&] { Checkpoint::open(directory_.write("x.gguf", "")); }), HasSubstr("is empty"));
+  EXPECT_THAT(refusal([&] { Checkpoint::open(directory_.write("x.bin", "PK\x03\x04pickle")); }),
+              HasSubstr("not a GGUF file"));
+  std::filesystem::remove(directory_ / "config.json");
+  EXPECT_THAT(refused(), HasSubstr("no config.json"));
+}
+
+TEST_F(CheckpointTest, ReadsGgufWithReversedDimensions) {
+  const GgufParts parts{.tensors = {gguf_tensor("t", {2, 3}, 0, 0)},
+                        .data = raw(six()) + std::string(8, 'x')};
+  const auto checkpoint = Checkpoint::open(directory_.write("m.gguf", parts.bytes()));
+  EXPECT_TRUE(checkpoint->is_gguf());
+  EXPECT_EQ(checkpoint->info("t").shape, (std::vector<int64_t>{3, 2}));
+  EXPECT_EQ(value_at(checkpoint->rows("t", 2, 3), 0), 5);
+  EXPECT_EQ(checkpoint->generation_config_json(), "{}");
+}
+
+}  // namespace
+}  // namespace weft
