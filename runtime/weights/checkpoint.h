@@ -13,8 +13,7 @@ namespace weft {
 
 struct TensorInfo {
   DType dtype = DType::f32;
-  std::vector<int64_t>
-      shape;  // row-major, outermost first, as Hugging Face writes it (GGUF's order is reversed on reading)
+  std::vector<int64_t> shape;  // row-major, outermost first, as Hugging Face writes it; GGUF's is reversed
 };
 
 class Checkpoint {
@@ -27,8 +26,7 @@ class Checkpoint {
   static std::unique_ptr<Checkpoint> open(const std::string& path);
 
   const std::map<std::string, TensorInfo>& tensors() const { return tensors_; }
-  const TensorInfo& info(
-      const std::string& name) const;  // refuses an unknown name, or a tensor in unreadable()
+  const TensorInfo& info(const std::string& name) const;  // refuses a name that is not in tensors()
   bool has(const std::string& name) const { return tensors_.contains(name); }
 
   // The stored bytes of rows [begin, end) of a tensor, viewed as (shape[0] * ... * shape[n-2], shape[n-1]); a
@@ -44,8 +42,7 @@ class Checkpoint {
   const std::map<std::string, std::string>& unreadable() const { return unreadable_; }
 
   virtual bool is_gguf() const = 0;
-  virtual std::string config_json()
-      const = 0;  // config.json's text; of a GGUF, an equivalent made from its metadata
+  virtual std::string config_json() const = 0;  // of a GGUF, an equivalent made from its metadata
   virtual std::string generation_config_json() const = 0;  // "{}" if absent
   const std::string& path() const { return path_; }
 

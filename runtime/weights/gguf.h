@@ -20,12 +20,10 @@ namespace weft {
 enum class GgufType : uint32_t { u8, i8, u16, i16, u32, i32, f32, boolean, string, array, u64, i64, f64 };
 
 struct GgufValue {
-  GgufType type =
-      GgufType::u8;  // of the value, or of an array's elements; never array (arrays of arrays are refused)
+  GgufType type = GgufType::u8;  // of the value or of an array's elements; arrays of arrays are refused
   bool is_array = false;
   uint64_t count = 1;
-  std::span<const std::byte>
-      bytes;  // the elements as they lie in the mapping; a string is a u64 length and its bytes
+  std::span<const std::byte> bytes;  // as they lie in the mapping; a string is a u64 length and its bytes
 };
 
 struct GgufTensor {
@@ -33,7 +31,7 @@ struct GgufTensor {
   size_t begin = 0, end = 0;  // bytes in the file
 };
 
-// The number of a stored type in tensor descriptions (ggml_type), and back.
+// The number of a stored type in tensor descriptions (ggml_type).
 uint32_t gguf_type_number(DType dtype);
 
 class GgufFile {
