@@ -10,7 +10,7 @@
 namespace weft::jinja {
 namespace {
 
-constexpr int64_t kMaxSteps = 5'000'000;  // evaluated nodes, and 256 bytes of text or an item of a list each
+constexpr int64_t kMaxSteps = 1'000'000;  // evaluated nodes, and 256 bytes of text or an item of a list each
 constexpr size_t kMaxText = size_t{64} << 20;  // bytes of one text or of the output
 constexpr int kMaxCalls = 50;                  // macros within macros
 

@@ -140,10 +140,24 @@ class Lexer {
 
   void lex_number() {
     std::string digits;
+    const auto take_digits = [&] {
+      for (; is_digit(peek()) || peek() == '_'; ++at_) {
+        if (peek() != '_') digits.push_back(peek());
+      }
+    };
+    take_digits();
     bool real = false;
-    for (; is_digit(peek()) || peek() == '_' || (peek() == '.' && is_digit(peek(1)) && !real); ++at_) {
-      real |= peek() == '.';
-      if (peek() != '_') digits.push_back(peek());
+    if (peek() == '.' && is_digit(peek(1))) {
+      real = true;
+      digits.push_back(source_[at_++]);
+      take_digits();
+    }
+    const bool exponent_sign = peek(1) == '-' || peek(1) == '+';
+    if ((peek() == 'e' || peek() == 'E') && is_digit(peek(exponent_sign ? 2 : 1))) {
+      real = true;
+      digits.append(source_, at_, exponent_sign ? 2 : 1);
+      at_ += exponent_sign ? 2 : 1;
+      take_digits();
     }
     if (digits.size() > 18) template_error(line_, "the number " + digits + " is too long");
     push(real ? TokenKind::real : TokenKind::integer, digits);

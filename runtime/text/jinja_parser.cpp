@@ -326,7 +326,7 @@ class Parser {
         if (token.kind == TokenKind::integer) {
           literal->value = {static_cast<int64_t>(std::stoll(token.text))};
         } else {
-          literal->value = {std::stod(token.text)};
+          literal->value = {parse_real(token)};
         }
         ++at_;
         return literal;
@@ -338,6 +338,15 @@ class Parser {
     if (take_symbol("[")) return parse_list();
     if (take_symbol("{")) return parse_dict();
     fail("expected an expression, found " + describe(token));
+  }
+
+  static double parse_real(const Token& token) {
+    double value = 0;
+    const char* end = token.text.data() + token.text.size();
+    if (std::from_chars(token.text.data(), end, value).ec != std::errc()) {
+      template_error(token.line, "the number " + token.text + " is out of range");
+    }
+    return value;
   }
 
   ExprPtr parse_name() {

@@ -14,16 +14,18 @@ namespace {
 // Stages count in 32 bits, and a byte of text can become three (" " to "▁").
 constexpr size_t kMaxTextBytes = size_t{512} << 20;
 
-// The tokens to look for in the raw text, or in the normalized one (whose contents are normalized like the
-// text).
-AddedTokenFinder finder_for(const TokenizerParts& parts, bool normalized) {
-  std::vector<AddedToken> tokens;
-  for (AddedToken token : parts.added_tokens) {
-    if (token.normalized != normalized) continue;
-    if (normalized) token.content = normalize(parts.normalizer, token.content);
-    tokens.push_back(std::move(token));
-  }
+AddedTokenFinder finder_for(std::vector<AddedToken> tokens, bool normalized) {
+  std::erase_if(tokens, [&](const AddedToken& token) { return token.normalized != normalized; });
   return AddedTokenFinder(std::move(tokens));
+}
+
+// Tokens that are looked for in the normalized text are spelled as it spells them, also when they are
+// decoded.
+TokenizerParts normalize_added_tokens(TokenizerParts parts) {
+  for (AddedToken& token : parts.added_tokens) {
+    if (token.normalized) token.content = normalize(parts.normalizer, token.content);
+  }
+  return parts;
 }
 
 std::optional<char> byte_token(std::string_view piece) {
@@ -45,9 +47,9 @@ std::string replace_all(std::string text, std::string_view from, std::string_vie
 
 struct Tokenizer::Stages {
   explicit Stages(TokenizerParts p)
-      : parts(std::move(p)),
-        raw_finder(finder_for(parts, false)),
-        normalized_finder(finder_for(parts, true)) {}
+      : parts(normalize_added_tokens(std::move(p))),
+        raw_finder(finder_for(parts.added_tokens, false)),
+        normalized_finder(finder_for(parts.added_tokens, true)) {}
 
   void encode(std::string_view text, bool starts_input, bool parse_special, std::vector<int32_t>& ids) const {
     Bpe::Workspace workspace;

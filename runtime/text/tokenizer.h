@@ -46,7 +46,7 @@ class Tokenizer {
   }  // largest id + 1, added tokens included
   std::optional<int32_t> bos_id() const;
   std::optional<int32_t> eos_id() const;
-  std::optional<int32_t> token_to_id(std::string_view piece) const;
+  std::optional<int32_t> token_to_id(std::string_view piece) const;  // the inverse of id_to_piece
   std::string_view id_to_piece(
       int32_t id) const;  // as the vocabulary spells it ("Ġthe"); refuses ids out of range
   bool is_special(int32_t id) const { return token(id).special; }

@@ -36,8 +36,11 @@ std::vector<AddedToken> read_added_tokens(const Json& list) {
   std::vector<AddedToken> tokens;
   for (const Json& entry : list) {
     AddedToken token{.id = entry.at("id"), .content = entry.at("content")};
-    if (token.content.empty() || token.id < 0)
-      bad_input("added token ", token.id, " has no content or a negative id");
+    if (token.content.empty()) bad_input("added token ", token.id, " has no content");
+    if (token.id < 0 || token.id >= kMaxVocabulary) {
+      bad_input("added token '", token.content, "' has id ", token.id, "; ids lie between 0 and ",
+                kMaxVocabulary - 1);
+    }
     token.special = entry.value("special", false);
     token.lstrip = entry.value("lstrip", false);
     token.rstrip = entry.value("rstrip", false);

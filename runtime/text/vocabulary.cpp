@@ -7,9 +7,6 @@
 
 namespace weft {
 
-// Ids index arrays: a corrupt file must not make us allocate by its largest number.
-static constexpr int32_t kMaxVocabulary = 1 << 24;
-
 void Vocabulary::reserve(size_t pieces) {
   spans_.reserve(pieces);
   text_.reserve(8 * pieces);

@@ -9,6 +9,8 @@
 namespace weft {
 
 inline constexpr int32_t kNoToken = -1;
+// Ids index arrays: a corrupt file must not make us allocate by its largest number.
+inline constexpr int32_t kMaxVocabulary = 1 << 24;
 
 class Vocabulary {
  public:
