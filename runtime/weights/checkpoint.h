@@ -42,7 +42,7 @@ class Checkpoint {
   const std::map<std::string, std::string>& unreadable() const { return unreadable_; }
 
   virtual bool is_gguf() const = 0;
-  virtual std::string config_json() const = 0;  // of a GGUF, an equivalent made from its metadata
+  virtual std::string config_json() const = 0;             // of a GGUF, an equivalent made from its metadata
   virtual std::string generation_config_json() const = 0;  // "{}" if absent
   const std::string& path() const { return path_; }
 

@@ -17,8 +17,8 @@ std::optional<std::string> llama_hugging_face_name(const std::string& gguf);
 // in the order of interleaved RoPE pairs: its row 2 i + j of a head is Hugging Face's row i + j * head_dim /
 // 2, j in {0, 1}.
 bool is_rope_projection(const std::string& gguf_name);
-int64_t interleaved_to_half(int64_t row,
-                            int64_t head_dim);  // GGUF's row -> the same row's place in Hugging Face's order
+// interleaved_to_half: GGUF's row -> the same row's place in Hugging Face's order.
+int64_t interleaved_to_half(int64_t row, int64_t head_dim);
 int64_t half_to_interleaved(int64_t row, int64_t head_dim);
 
 // Llama 3's scaling (Dubey et al. 2024): every frequency is divided by a factor that depends on its

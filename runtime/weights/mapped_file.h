@@ -9,8 +9,8 @@ namespace weft {
 
 class MappedFile {
  public:
-  explicit MappedFile(
-      const std::string& path);  // refuses what is missing, unreadable, empty or not a regular file
+  // Refuses what is missing, unreadable, empty or not a regular file.
+  explicit MappedFile(const std::string& path);
   MappedFile(MappedFile&& other) noexcept;
   MappedFile& operator=(MappedFile&&) = delete;
   ~MappedFile();
