@@ -2,6 +2,7 @@
 """SmolLM2-135M-Instruct from its GGUF against transformers on the same dequantised weights (make_smollm2_golden.py)."""
 import json
 import os
+import tempfile
 import unittest
 
 import weft
@@ -14,18 +15,18 @@ def cases():
         return json.load(f)["cases"]
 
 
-def answer(case, *flags, ranks=0):
+def answer(case, *flags, dtype="f32", ranks=0):
     return weft.generate(weft.SMOLLM2, "--token-ids", weft.join_ids(case["token_ids"]), "--max-tokens", len(case["greedy_ids"]),
-                         "--ignore-eos", *flags, ranks=ranks)
+                         "--ignore-eos", *flags, dtype=dtype, ranks=ranks)
 
 
 @weft.needs_smollm2
 class SmolLM2(unittest.TestCase):
-    def assert_greedy_ids(self, ids, case):
+    def assert_greedy_ids(self, ids, case, margin_of_doubt=MARGIN):
         self.assertEqual(len(ids), len(case["greedy_ids"]))
         for step, (ours, theirs, margin) in enumerate(zip(ids, case["greedy_ids"], case["margins"])):
             if ours != theirs:
-                self.assertLessEqual(margin, MARGIN, f"token {step} is {ours}, not {theirs}")
+                self.assertLessEqual(margin, margin_of_doubt, f"token {step} is {ours}, not {theirs}")
                 return  # from here on the contexts differ
 
     def test_greedy_ids_equal_transformers(self):
@@ -53,12 +54,31 @@ class SmolLM2(unittest.TestCase):
 
     def test_same_bits_in_quantised_arithmetic(self):
         case = cases()[1]
-        one = answer(case, "--dtype", "q8", "--threads", 1)
+        one = answer(case, "--threads", 1, dtype="q8")
         for flags in (["--threads", 2], ["--max-batch-tokens", 7], ["--block-size", 16]):
             with self.subTest(flags):
-                self.assertEqual(answer(case, "--dtype", "q8", *flags)["fingerprint"], one["fingerprint"])
+                self.assertEqual(answer(case, *flags, dtype="q8")["fingerprint"], one["fingerprint"])
         with self.subTest("3 ranks"):
-            self.assertEqual(answer(case, "--dtype", "q8", "--threads", 1, ranks=3)["fingerprint"], one["fingerprint"])
+            self.assertEqual(answer(case, "--threads", 1, dtype="q8", ranks=3)["fingerprint"], one["fingerprint"])
+
+    def test_auto_arithmetic_is_close_to_f32(self):
+        with tempfile.TemporaryDirectory() as folder:
+            input_path, logits = os.path.join(folder, "cases.json"), {}
+            with open(input_path, "w", encoding="utf-8") as f:
+                json.dump({"cases": [{"input_ids": case["token_ids"]} for case in cases()]}, f)
+            for dtype in ("f32", "auto"):
+                output = os.path.join(folder, dtype)
+                done = weft.run("score", "--model", weft.SMOLLM2, "--dtype", dtype, "--input", input_path, "--output", output)
+                self.assertEqual(done.code, 0, done.err)
+                logits[dtype] = weft.read_safetensors(output)
+            for name, exact in logits["f32"].items():
+                distance = weft.relative_l2(logits["auto"][name], exact)
+                print(f"{name}: relative L2 {distance:.4f}")
+                self.assertLessEqual(distance, 5e-2, name)
+        for case in cases():
+            ids = answer(case, dtype="auto")["token_ids"]
+            with self.subTest(case["prompt"]):
+                self.assert_greedy_ids(ids, case, margin_of_doubt=1.0)
 
     def test_same_bits_in_any_prefill_chunk(self):
         case = cases()[1]

@@ -44,9 +44,9 @@ def run(*args, ranks=0, timeout=120):
         return Finished(None, out, err)
 
 
-def generate(model, *args, ranks=0, timeout=300):
-    """The JSON object of `weft generate --json` in f32 arithmetic; its key "log" holds stderr."""
-    done = run("generate", "--model", model, "--dtype", "f32", "--json", *args, ranks=ranks, timeout=timeout)
+def generate(model, *args, dtype="f32", ranks=0, timeout=300):
+    """The JSON object of `weft generate --json`; its key "log" holds stderr."""
+    done = run("generate", "--model", model, "--dtype", dtype, "--json", *args, ranks=ranks, timeout=timeout)
     if done.code != 0:
         raise AssertionError(f"exit code {done.code}: {done.err}")
     return {**json.loads(done.out), "log": done.err}
