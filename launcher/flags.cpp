@@ -1,5 +1,6 @@
 #include "launcher/flags.h"
 
+#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "kernels/core/check.h"

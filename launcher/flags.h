@@ -1,12 +1,15 @@
 #pragma once
-// Flags several commands share, each defined once. For the launcher's own .cpp files: it includes CLI11.
-#include <CLI/CLI.hpp>
+// Flags several commands share, each defined once.
 #include <string>
 #include <vector>
 
 #include "kernels/sample/sample.h"
 #include "parallel/mesh.h"
 #include "runtime/engine/config.h"
+
+namespace CLI {
+class App;
+}
 
 namespace weft {
 

@@ -1,10 +1,10 @@
 // The weft command: flags in, one function a command. `weft COMMAND --help` is the reference.
-#include <spdlog/sinks/stdout_sinks.h>
-#include <spdlog/spdlog.h>
+#include <CLI/CLI.hpp>
 
 #include <cstdlib>
 #include <exception>
 
+#include "kernels/core/log.h"
 #include "launcher/bench_ops.h"
 #include "launcher/commands.h"
 #include "launcher/flags.h"
@@ -188,10 +188,8 @@ bool speaks_for_job() {
   return true;
 }
 
-void start_log(Program& program) {
-  spdlog::set_default_logger(spdlog::stderr_logger_mt("weft"));
-  spdlog::set_pattern("weft: %v");
-  spdlog::set_level(speaks_for_job() ? spdlog::level::from_str(program.log_level) : spdlog::level::err);
+void set_log_level(Program& program) {
+  start_log(speaks_for_job() ? program.log_level : "error");
 #ifdef WEFT_HAVE_SERVE
   program.serve.common.log_level = program.log_level;  // serve hands it on to its ranks
 #endif
@@ -201,7 +199,7 @@ int main(int argc, char** argv) {
   Program program;
   try {
     program.app.parse(argc, argv);
-    start_log(program);
+    set_log_level(program);
     return program.run();
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return speaks_for_job() ? program.app.exit(error) : 0;  // --help, --version

@@ -1,6 +1,5 @@
 #include <pthread.h>
 #include <signal.h>
-#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -9,6 +8,7 @@
 #include <thread>
 
 #include "kernels/core/check.h"
+#include "kernels/core/log.h"
 #include "launcher/open_tokenizer.h"
 #include "launcher/serve_commands.h"
 #include "launcher/supervisor.h"
@@ -63,7 +63,7 @@ std::unique_ptr<Tokenizer> tokenizer_if_any(const std::string& model) {
   try {
     return open_tokenizer(model);
   } catch (const InputError& e) {
-    spdlog::warn("serving token ids only: {}", e.what());
+    log_warn("serving token ids only: ", e.what());
     return nullptr;
   }
 }

@@ -1,16 +1,15 @@
 #include "launcher/transform.h"
 
-#include <spdlog/spdlog.h>
-
 #include "kernels/core/check.h"
+#include "kernels/core/log.h"
 #include "runtime/weights/convert.h"
 
 namespace weft {
 namespace {
 
 int tell(const std::vector<std::string>& notices, const std::string& output) {
-  for (const std::string& notice : notices) spdlog::warn("{}", notice);
-  spdlog::info("wrote {}", output);
+  for (const std::string& notice : notices) log_warn(notice);
+  log_info("wrote ", output);
   return 0;
 }
 

@@ -1,9 +1,8 @@
 #include "runtime/engine/engine.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 
+#include "kernels/core/log.h"
 #include "runtime/engine/agree.h"
 #include "runtime/engine/settings.h"
 #include "runtime/engine/step_engine.h"
@@ -12,13 +11,11 @@ namespace weft {
 namespace {
 
 void log_settings(const std::string& path, const EngineInfo& info, const ModelConfig& config) {
-  spdlog::info("{} ({}): {}, {} threads a rank, arithmetic {}, {:.1f} MiB weights on rank 0", path,
-               config.model_type, info.mesh.describe(), info.threads, name(info.arithmetic),
-               info.weight_bytes / 1048576.0);
-  spdlog::info(
-      "max-model-len {} (the model's own: {}), KV cache {}: {} blocks of {}, up to {:.1f} MiB on rank 0",
-      info.max_model_len, config.max_position_embeddings, name(info.kv_dtype), info.kv_blocks,
-      info.block_size, info.kv_bytes / 1048576.0);
+  log_info(path, " (", config.model_type, "): ", info.mesh.describe(), ", ", info.threads, " threads a rank, arithmetic ",
+           name(info.arithmetic), ", ", info.weight_bytes >> 20, " MiB weights on rank 0");
+  log_info("max-model-len ", info.max_model_len, " (the model's own: ", config.max_position_embeddings, "), KV cache ",
+           name(info.kv_dtype), ": ", info.kv_blocks, " blocks of ", info.block_size, ", up to ", info.kv_bytes >> 20,
+           " MiB on rank 0");
 }
 
 }  // namespace

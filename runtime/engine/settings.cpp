@@ -1,7 +1,6 @@
 #include "runtime/engine/settings.h"
 
 #include <sched.h>
-#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,6 +8,7 @@
 #include <map>
 
 #include "kernels/core/check.h"
+#include "kernels/core/log.h"
 #include "kernels/core/thread_pool.h"
 
 namespace weft {
@@ -120,8 +120,8 @@ int resolve_threads(int requested, HostComm& host) {
   const int cpus = available_cpus(), sharers = static_cast<int>(std::count(all.begin(), all.end(), mine));
   if (requested == 0) return std::max(1, cpus / sharers);
   if (requested > cpus)
-    spdlog::warn("rank {}: {} threads asked for on {} CPUs; they will wait for each other", host.rank(),
-                 requested, cpus);
+    log_warn("rank ", host.rank(), ": ", requested, " threads asked for on ", cpus,
+             " CPUs; they will wait for each other");
   return requested;
 }
 
@@ -141,8 +141,7 @@ void fit_model_len(Settings& s, const EngineConfig& config) {
   if (config.max_model_len > 0)
     bad_input("--max-model-len ", s.max_model_len, " does not fit the KV cache, which holds ", room,
               " positions; raise --kv-memory or lower --max-model-len");
-  spdlog::warn("the KV cache holds {} positions: max-model-len is {} instead of {}", room, room,
-               s.max_model_len);
+  log_warn("the KV cache holds ", room, " positions: max-model-len is ", room, " instead of ", s.max_model_len);
   s.max_model_len = room;
 }
 

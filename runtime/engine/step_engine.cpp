@@ -1,6 +1,5 @@
 #include "runtime/engine/step_engine.h"
-
-#include <spdlog/spdlog.h>
+#include "kernels/core/log.h"
 
 #include <algorithm>
 #include <cmath>
@@ -40,8 +39,8 @@ void check_ids(std::span<const int32_t> ids, int64_t vocab, int64_t max_model_le
 
 void warn_if_beyond_training(size_t tokens, const ModelConfig& config) {
   if (static_cast<int64_t>(tokens) > config.max_position_embeddings)
-    spdlog::warn("a prompt of {} tokens is longer than the {} the model was trained on", tokens,
-                 config.max_position_embeddings);
+    log_warn("a prompt of ", tokens, " tokens is longer than the ", config.max_position_embeddings,
+             " the model was trained on");
 }
 
 }  // namespace
@@ -73,7 +72,7 @@ StepEngine::~StepEngine() {
   try {
     stop_ranks();
   } catch (const std::exception& e) {
-    spdlog::error("cannot stop the other ranks: {}", e.what());
+    log_error("cannot stop the other ranks: ", e.what());
   }
 }
 

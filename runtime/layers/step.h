@@ -58,12 +58,10 @@ struct MlpWeights {
 struct MoeWeights {
   PackedMatrix router;                     // (n_experts, hidden), on every rank
   std::vector<PackedMatrix> gate_up, down; // of this rank's experts
-  SplitSum down_sum;                       // how the sums of every down[e] become one
+  // Whole experts on different ranks: tokens travel, sums stay on one rank. Or (ep = 1) a slice of every expert on every
+  // rank: the placement has one rank, and sums are completed over ranks.
   ExpertPlacement placement;
-  // ep = 1 on several ranks: every rank holds a slice of every expert. Then tokens need no dispatch and the expert's
-  // rows are reduced over the ranks; otherwise tokens travel and an expert's sum stays on its rank.
-  bool split_experts = false;
-  Communicator* alone = nullptr;           // a world of this rank only
+  SplitSum down_sum;                       // how the sums of every down[e] become one
   RouterParams router_params;
   int k = 0;
   RouterStats* stats = nullptr;            // one per model

@@ -22,7 +22,7 @@ namespace {
 class Decoder : public Model {
  public:
   Decoder(Checkpoint& checkpoint, const ModelConfig& config, const Mesh& mesh, ThreadPool& pool)
-      : architecture_(find_architecture(config.model_type)), config_(config), alone_(single_rank()) {
+      : architecture_(find_architecture(config.model_type)), config_(config) {
     if (checkpoint.is_gguf() && architecture_.gguf_interleaves_rope) config_.rope.pairing = RopePairs::interleaved;
     WeightTable table(config_);
     architecture_.weights(table, config_);
@@ -32,7 +32,7 @@ class Decoder : public Model {
     for (size_t i = 0; i < weights_.rope_factors.values.size(); ++i) rope_.inv_freq[i] /= weights_.rope_factors.values[i];
     stats_.tokens_per_expert.assign(config_.moe.n_experts, 0);
     for (LayerWeights& layer : weights_.layers)
-      if (layer.moe) layer.moe->stats = &stats_, layer.moe->alone = alone_.tensors.get();
+      if (layer.moe) layer.moe->stats = &stats_;
   }
 
   const ModelConfig& config() const override { return config_; }
@@ -95,7 +95,6 @@ class Decoder : public Model {
 
   const Architecture& architecture_;
   ModelConfig config_;
-  RankComm alone_;
   DecoderWeights weights_;
   RopeFrequencies rope_;
   RouterStats stats_;

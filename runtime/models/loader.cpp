@@ -137,7 +137,6 @@ class Loader {
       if (!config_.moe_layer[i]) continue;
       MoeWeights& moe = layer.moe.emplace();
       moe.placement = share_.placement;
-      moe.split_experts = share_.split_experts;
       moe.down_sum = share_.split_experts ? SplitSum::make(share_.expert_units, mesh_.tp, mesh_.rank)
                                             : SplitSum::make(share_.expert_units, 1, 0);
       moe.router_params = config_.moe.router;

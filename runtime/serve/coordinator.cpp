@@ -1,11 +1,10 @@
 #include "runtime/serve/coordinator.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <thread>
 
 #include "kernels/core/check.h"
+#include "kernels/core/log.h"
 #include "runtime/serve/admission.h"
 
 namespace weft {
@@ -71,7 +70,7 @@ void Coordinator::on(EngineStats&& stats, Notifications&) { counts_.engine = std
 void Coordinator::on(EngineLost&& lost, Notifications& told) {
   engine_up_ = false;
   ++counts_.restarts;
-  spdlog::warn("the engine was lost and is started again: {}", lost.sentence);
+  log_warn("the engine was lost and is started again: ", lost.sentence);
   for (auto& [id, active] : requests_)
     if (!active.finished() && ++active.replays > limits_.max_replays)
       fail(id, active, {ServeCode::internal, cat("the engine failed ", active.replays, " times while this request ran: ", lost.sentence)},

@@ -1,7 +1,6 @@
 // Every tiny model of tests/golden/models through the whole engine: right against transformers, and the same bits whatever
 // the number of ranks and threads, the prefill's chunks, the batch mates and the size of a cache block.
 #include <gtest/gtest.h>
-#include <spdlog/spdlog.h>
 
 #include <cstring>
 #include <exception>
@@ -9,6 +8,7 @@
 #include <mutex>
 #include <thread>
 
+#include "kernels/core/log.h"
 #include "runtime/engine/engine.h"
 #include "tests/runtime/models/golden.h"
 
@@ -98,7 +98,7 @@ void expect_same_bits(const Answers& a, const Answers& b) {
 
 class ModelGolden : public testing::TestWithParam<std::string> {
  protected:
-  static void SetUpTestSuite() { spdlog::set_level(spdlog::level::warn); }
+  static void SetUpTestSuite() { start_log("warn"); }
   static const Golden& golden() {
     static std::map<std::string, Golden> cache;
     const auto [it, fresh] = cache.try_emplace(GetParam());
