@@ -245,6 +245,5 @@ class RealModel(unittest.TestCase):
             self.assertGreater(len(messages), 5)
 
 
-
 if __name__ == "__main__":
     unittest.main()
