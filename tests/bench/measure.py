@@ -68,8 +68,9 @@ def cpu_model():
 def where_and_when(options):
     revision = output_of(["git", "-C", SOURCE, "describe", "--always", "--dirty"]).strip()
     load = " ".join(f"{value:.1f}" for value in os.getloadavg())
+    rounds = f"medians of {options.rounds} alternating rounds, " if options.rounds > 1 else ""
     return (f"{datetime.date.today()}, {cpu_model()}, {os.cpu_count()} CPUs, revision {revision}, {options.threads} threads, "
-            f"medians of {options.rounds} alternating rounds, load average at the end {load}.")
+            f"{rounds}load average at the end {load}.")
 
 
 def table(header, rows):
