@@ -15,8 +15,7 @@ WEFT_BEGIN_TARGET("avx2,fma,f16c,bmi,bmi2")
 namespace weft::cpu {
 namespace {
 
-constexpr int kLanes = 8, kFmaRows = 6, kDotRows = 6;
-constexpr bool kBiased = false;
+constexpr int kLanes = 8, kFmaRows = 6, kDotRows = 4;
 using F = __m256;
 using I = __m256i;
 
@@ -45,17 +44,11 @@ inline F mul(F a, F b) {
 inline F add(F a, F b) {
   return _mm256_add_ps(a, b);
 }
-inline I load_codes(const void* p) {
-  return _mm256_loadu_si256(static_cast<const I*>(p));
+inline I load_int(const int32_t* p) {
+  return _mm256_loadu_si256(reinterpret_cast<const I*>(p));
 }
-inline I set_codes(int32_t x) {
+inline I set_int(int32_t x) {
   return _mm256_set1_epi32(x);
-}
-inline I zero_codes() {
-  return _mm256_setzero_si256();
-}
-inline I dot(I acc, I w, I x) {
-  return _mm256_add_epi32(acc, _mm256_madd_epi16(w, x));
 }
 inline I mul_int(I a, I b) {
   return _mm256_mullo_epi32(a, b);
@@ -65,6 +58,25 @@ inline I add_int(I a, I b) {
 }
 inline F to_float(I a) {
   return _mm256_cvtepi32_ps(a);
+}
+
+constexpr int kCodeBytes = 2;
+struct Weights {
+  I even, odd;  // bytes 0 and 2, 1 and 3 of each word, as int16
+};
+struct Inputs {
+  I even, odd;
+};
+inline Weights load_weights(const std::byte* p) {
+  const I words = _mm256_loadu_si256(reinterpret_cast<const I*>(p));
+  return {_mm256_and_si256(words, _mm256_set1_epi32(0x00ff00ff)), _mm256_srli_epi16(words, 8)};
+}
+inline Inputs set_inputs(const std::byte* p) {
+  return {_mm256_set1_epi32(read_word(p)), _mm256_set1_epi32(read_word(p + 4))};
+}
+inline I dot(I acc, Weights w, Inputs x) {
+  acc = _mm256_add_epi32(acc, _mm256_madd_epi16(w.even, x.even));
+  return _mm256_add_epi32(acc, _mm256_madd_epi16(w.odd, x.odd));
 }
 
 inline void add_fifth_bits(const uint8_t* bits, uint8_t* codes) {

@@ -28,14 +28,11 @@ inline F mul(F a, F b) {
 inline F add(F a, F b) {
   return _mm512_add_ps(a, b);
 }
-inline I load_codes(const void* p) {
+inline I load_int(const int32_t* p) {
   return _mm512_loadu_si512(p);
 }
-inline I set_codes(int32_t x) {
+inline I set_int(int32_t x) {
   return _mm512_set1_epi32(x);
-}
-inline I zero_codes() {
-  return _mm512_setzero_si512();
 }
 inline I mul_int(I a, I b) {
   return _mm512_mullo_epi32(a, b);

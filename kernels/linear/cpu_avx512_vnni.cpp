@@ -20,8 +20,16 @@ namespace {
 #include "kernels/linear/cpu_avx512-inl.h"
 
 constexpr int kFmaRows = 12, kDotRows = 6;
-constexpr bool kBiased = true;
-inline I dot(I acc, I w, I x) {
+constexpr int kCodeBytes = 1;
+using Weights = I;
+using Inputs = I;
+inline Weights load_weights(const std::byte* p) {
+  return _mm512_loadu_si512(p);
+}
+inline Inputs set_inputs(const std::byte* p) {
+  return _mm512_set1_epi32(read_word(p));
+}
+inline I dot(I acc, Weights w, Inputs x) {
   return _mm512_dpbusd_epi32(acc, w, x);
 }
 

@@ -12,7 +12,7 @@ namespace weft::cpu {
 namespace {
 
 constexpr int kLanes = 4, kFmaRows = 4, kDotRows = 4;
-constexpr bool kBiased = false;
+constexpr int kCodeBytes = 2;
 struct F {
   float v[kLanes];
 };
@@ -50,22 +50,11 @@ inline F mul(F a, F b) {
 inline F add(F a, F b) {
   return each<F>([&](int i) { return a.v[i] + b.v[i]; });
 }
-inline I load_codes(const void* p) {
-  I out;
-  std::memcpy(out.v, p, sizeof out);
-  return out;
+inline I load_int(const int32_t* p) {
+  return each<I>([&](int i) { return p[i]; });
 }
-inline I set_codes(int32_t x) {
+inline I set_int(int32_t x) {
   return each<I>([&](int) { return x; });
-}
-inline I zero_codes() {
-  return set_codes(0);
-}
-inline I dot(I acc, I w, I x) {
-  return each<I>([&](int i) {
-    return acc.v[i] + static_cast<int16_t>(w.v[i]) * static_cast<int16_t>(x.v[i]) +
-           (w.v[i] >> 16) * (x.v[i] >> 16);
-  });
 }
 inline I mul_int(I a, I b) {
   return each<I>([&](int i) { return a.v[i] * b.v[i]; });
@@ -75,6 +64,28 @@ inline I add_int(I a, I b) {
 }
 inline F to_float(I a) {
   return each<F>([&](int i) { return static_cast<float>(a.v[i]); });
+}
+struct Weights {
+  uint8_t byte[kLanes][4];
+};
+struct Inputs {
+  int16_t x[4];  // in the order 0 2 1 3
+};
+inline Weights load_weights(const std::byte* p) {
+  Weights w;
+  std::memcpy(w.byte, p, sizeof w);
+  return w;
+}
+inline Inputs set_inputs(const std::byte* p) {
+  Inputs in;
+  std::memcpy(in.x, p, sizeof in);
+  return in;
+}
+inline I dot(I acc, const Weights& w, const Inputs& in) {
+  return each<I>([&](int i) {
+    const uint8_t* b = w.byte[i];
+    return acc.v[i] + b[0] * in.x[0] + b[2] * in.x[1] + b[1] * in.x[2] + b[3] * in.x[3];
+  });
 }
 inline void add_fifth_bits(const uint8_t* bits, uint8_t* codes) {
   for (int t = 0; t < 1024; ++t)

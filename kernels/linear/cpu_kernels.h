@@ -19,11 +19,18 @@ struct BF16 {
 
 enum class Isa : uint8_t { generic, avx2, avx512, avx512_vnni };
 
+// Four activations or weights along K, as they lie in memory.
+inline int32_t read_word(const std::byte* p) {
+  int32_t word;
+  __builtin_memcpy(&word, p, sizeof word);
+  return word;
+}
+
 // One quantised block of one row of x, besides its 32 integers.
 struct BlockScale {
   float d;             // NaN if the block holds a value that is not finite
   float d_sum;         // d * float(sum of q)
-  int32_t start;       // -128 * sum of q: cancels the 128 that VNNI kernels add to each weight
+  int32_t start;       // -128 * sum of q: cancels the 128 added to each weight to make it unsigned
   int32_t start_half;  // the same over the first 16
 };
 
@@ -43,9 +50,9 @@ inline RowTile row_tile_of(int64_t rows, int64_t limit, int64_t row) {
 
 // A block of rows of x as q8: its tiles one after another, in each of them the rows side by side, so that a
 // tile of the product reads one stream. Blocks are 32 stored columns, zero outside of the plan's step; a word
-// is 4 bytes along K.
+// is four columns.
 struct QuantisedRows {
-  std::byte* q;        // of a tile: (blocks, 8 q_bytes, rows of the tile) words
+  std::byte* q;        // of a tile: (blocks, 8, rows of the tile) words
   BlockScale* scales;  // of a tile: (blocks, rows of the tile)
   int64_t blocks;      // of all steps of the plan
 };

@@ -5,9 +5,11 @@
 // the low bits.
 constexpr float kRoundingShift = 12582912.0f;
 
-// Activations as dot() takes them, and steps of a word along K in a block.
-using Code = std::conditional_t<kBiased, int8_t, int16_t>;
-constexpr int kSteps = kBiased ? 8 : 16;
+// Activations as dot() takes them. As int16 the four of a word are in the order 0 2 1 3, because weights come
+// apart into their even and their odd bytes.
+using Code = std::conditional_t<kCodeBytes == 1, int8_t, int16_t>;
+constexpr int kWordBytes = 4 * kCodeBytes;
+constexpr int kSteps = 8;  // words of a block
 
 // The same arithmetic as quant::quantize_activation.
 void quantise_kernel(const float* x, int first, int n, std::byte* q, int64_t stride, BlockScale* scale,
@@ -38,23 +40,20 @@ void quantise_kernel(const float* x, int first, int n, std::byte* q, int64_t str
   *scale = {d, d * static_cast<float>(half + rest), -128 * (half + rest), -128 * half};
   alignas(64) Code packed[32];
   for (int i = 0; i < 32; ++i) packed[i] = static_cast<Code>(codes[i]);
+  for (int i = 0; kCodeBytes == 2 && i < 32; i += 4) std::swap(packed[i + 1], packed[i + 2]);
   for (int i = 0; i < kSteps; ++i)
-    __builtin_memcpy(q + i * stride * 4, reinterpret_cast<std::byte*>(packed) + i * 4, 4);
+    __builtin_memcpy(q + i * stride * kWordBytes, reinterpret_cast<std::byte*>(packed) + i * kWordBytes,
+                     kWordBytes);
   for (int i = 0; dequantised && i < n; ++i) dequantised[i] = d * static_cast<float>(codes[first + i]);
 }
 
-// Two int16, each in [0, 255], minus `zero` each.
-inline uint32_t subtract_pairs(uint32_t pair, uint32_t zero) {
-  return ((pair | 0x80008000u) - zero * 0x00010001u) ^ 0x80008000u;
-}
-
-// A sub-block ready for dot(): `words` in steps of kPanel 32-bit lanes.
+// A sub-block ready for dot(): its codes in word order, biased so that they stand for code - 128.
 struct CodeTile {
-  const uint32_t* words;
+  const std::byte* words;
   alignas(64) float d[kPanel];
   alignas(64) float m[kPanel];
   alignas(64) int32_t half_scale[2][kPanel];  // q6_K only
-  alignas(64) uint32_t expanded[kSteps * kPanel];
+  alignas(64) uint8_t expanded[32 * kPanel];
 };
 
 template <DType T>
@@ -63,44 +62,33 @@ inline void expand(const std::byte* panel, int64_t index, CodeTile& tile) {
   read_scales(b, tile.d, tile.m);
   if constexpr (T == DType::q6_K)
     for (int h = 0; h < 2; ++h) widen_signed_bytes(b.scales + h * kPanel, tile.half_scale[h]);
-  tile.words = tile.expanded;
-  if constexpr (kBiased) {
-    if constexpr (T == DType::q8_0)
-      tile.words = reinterpret_cast<const uint32_t*>(b.codes);
-    else
-      expand_codes(b, 128 - kZeroPoint<T>, reinterpret_cast<uint8_t*>(tile.expanded));
+  if constexpr (T == DType::q8_0) {
+    tile.words = b.codes;
   } else {
-    alignas(64) uint32_t words[8][kPanel];
-    expand_codes(b, 0, reinterpret_cast<uint8_t*>(words));
-    for (int j = 0; j < 8; ++j)
-      for (int lane = 0; lane < kPanel; ++lane) {  // bytes 0 1 and 2 3 of a word become two pairs of int16
-        const uint32_t w = words[j][lane];
-        const uint32_t low = (w & 0xff) | (w & 0xff00) << 8, high = (w >> 16 & 0xff) | (w >> 8 & 0xff0000);
-        tile.expanded[2 * j * kPanel + lane] = subtract_pairs(low, kZeroPoint<T>);
-        tile.expanded[(2 * j + 1) * kPanel + lane] = subtract_pairs(high, kZeroPoint<T>);
-      }
+    expand_codes(b, 128 - kZeroPoint<T>, tile.expanded);
+    tile.words = reinterpret_cast<const std::byte*>(tile.expanded);
   }
 }
 
 // Integer sums of R rows by 2 vectors of lanes over steps [begin, end) of a block; `half` of the block for
 // q6_K, else 2.
 template <int R>
-inline void dot_steps(const CodeTile& tile, int lane, int half, const int32_t* q, const BlockScale* scales,
+inline void dot_steps(const CodeTile& tile, int lane, int half, const std::byte* q, const BlockScale* scales,
                       I sum[R][2]) {
   WEFT_UNROLL
   for (int r = 0; r < R; ++r) {
     const BlockScale& s = scales[r];
     const int32_t start = half == 2 ? s.start : half == 0 ? s.start_half : s.start - s.start_half;
-    sum[r][0] = sum[r][1] = kBiased ? set_codes(start) : zero_codes();
+    sum[r][0] = sum[r][1] = set_int(start);
   }
   const int begin = half == 1 ? kSteps / 2 : 0, end = half == 0 ? kSteps / 2 : kSteps;
-  WEFT_UNROLL
+  WEFT_KEEP_LOOP
   for (int step = begin; step < end; ++step) {
-    const I w0 = load_codes(tile.words + step * kPanel + lane);
-    const I w1 = load_codes(tile.words + step * kPanel + lane + kLanes);
+    const Weights w0 = load_weights(tile.words + (step * kPanel + lane) * 4);
+    const Weights w1 = load_weights(tile.words + (step * kPanel + lane + kLanes) * 4);
     WEFT_UNROLL
     for (int r = 0; r < R; ++r) {
-      const I x = set_codes(q[step * R + r]);
+      const Inputs x = set_inputs(q + (step * R + r) * kWordBytes);
       sum[r][0] = dot(sum[r][0], w0, x);
       sum[r][1] = dot(sum[r][1], w1, x);
     }
@@ -108,7 +96,7 @@ inline void dot_steps(const CodeTile& tile, int lane, int half, const int32_t* q
 }
 
 template <DType T, int R>
-inline void dot_block(const CodeTile& tile, int lane, const int32_t* q, const BlockScale* scales,
+inline void dot_block(const CodeTile& tile, int lane, const std::byte* q, const BlockScale* scales,
                       I total[R][2]) {
   if constexpr (T != DType::q6_K) {
     dot_steps<R>(tile, lane, 2, q, scales, total);
@@ -118,8 +106,8 @@ inline void dot_block(const CodeTile& tile, int lane, const int32_t* q, const Bl
     dot_steps<R>(tile, lane, 1, q, scales, second);
     WEFT_UNROLL
     for (int j = 0; j < 2; ++j) {
-      const I scale0 = load_codes(tile.half_scale[0] + lane + j * kLanes);
-      const I scale1 = load_codes(tile.half_scale[1] + lane + j * kLanes);
+      const I scale0 = load_int(tile.half_scale[0] + lane + j * kLanes);
+      const I scale1 = load_int(tile.half_scale[1] + lane + j * kLanes);
       WEFT_UNROLL
       for (int r = 0; r < R; ++r)
         total[r][j] = add_int(mul_int(total[r][j], scale0), mul_int(second[r][j], scale1));
@@ -129,7 +117,7 @@ inline void dot_block(const CodeTile& tile, int lane, const int32_t* q, const Bl
 
 // R rows by 2 vectors of lanes over `count` blocks; the sums begin at 0 if `fresh`.
 template <DType T, int R>
-inline void dot_tile(const CodeTile* tiles, int count, int lane, const int32_t* q, const BlockScale* scales,
+inline void dot_tile(const CodeTile* tiles, int count, int lane, const std::byte* q, const BlockScale* scales,
                      bool fresh, float* __restrict sums) {
   F acc[R][2];
   WEFT_UNROLL
@@ -137,7 +125,7 @@ inline void dot_tile(const CodeTile* tiles, int count, int lane, const int32_t* 
     WEFT_UNROLL
     for (int j = 0; j < 2; ++j) acc[r][j] = fresh ? set(0) : load(sums + r * kPanel + lane + j * kLanes);
   }
-  for (int b = 0; b < count; ++b, q += kSteps * R, scales += R) {
+  for (int b = 0; b < count; ++b, q += kSteps * R * kWordBytes, scales += R) {
     const CodeTile& tile = tiles[b];
     I total[R][2];
     dot_block<T, R>(tile, lane, q, scales, total);
@@ -161,7 +149,7 @@ inline void dot_tile(const CodeTile* tiles, int count, int lane, const int32_t* 
 }
 
 template <DType T, int R>
-void dot_lanes(const CodeTile* tiles, int count, const int32_t* q, const BlockScale* scales, bool fresh,
+void dot_lanes(const CodeTile* tiles, int count, const std::byte* q, const BlockScale* scales, bool fresh,
                float* sums) {
   for (int lane = 0; lane < kPanel; lane += 2 * kLanes)
     dot_tile<T, R>(tiles, count, lane, q, scales, fresh, sums);
@@ -169,7 +157,7 @@ void dot_lanes(const CodeTile* tiles, int count, const int32_t* q, const BlockSc
 
 template <DType T, int... R>
 inline void dot_row_tile(std::integer_sequence<int, R...>, int64_t rows, const CodeTile* tiles, int count,
-                         const int32_t* q, const BlockScale* scales, bool fresh, float* sums) {
+                         const std::byte* q, const BlockScale* scales, bool fresh, float* sums) {
   static constexpr decltype(&dot_lanes<T, 1>) kByRows[] = {dot_lanes<T, R + 1>...};
   kByRows[rows - 1](tiles, count, q, scales, fresh, sums);
 }
@@ -200,7 +188,7 @@ void dot_blocks(const std::byte* panel, int64_t block, int64_t count, const Quan
       const int64_t first = tile.begin * x.blocks + (x_block + b) * tile.rows;
       if (rows > 4) prefetch_part<T>(panel, block + b + max_of(chunk, 4), chunk, t, row_tiles);
       dot_row_tile<T>(std::make_integer_sequence<int, kDotRows>(), tile.rows, tiles, n,
-                      reinterpret_cast<const int32_t*>(x.q) + first * kSteps, x.scales + first, b == 0,
+                      x.q + first * kSteps * kWordBytes, x.scales + first, b == 0,
                       sums + tile.begin * kPanel);
     }
   }

@@ -59,7 +59,7 @@ void quantise_row(const cpu::Kernels& kernels, const float* x, const KPlan& plan
   const int64_t block_rows = std::min(kRowBlock, g.row_end - block_begin), bytes = 32 * kernels.q_bytes;
   const cpu::RowTile tile = cpu::row_tile_of(block_rows, kernels.tile_rows, m - block_begin);
   const int64_t tile_begin = block_begin + tile.begin;
-  std::byte* q = out.q + tile_begin * out.blocks * bytes + (m - tile_begin) * 4;
+  std::byte* q = out.q + tile_begin * out.blocks * bytes + (m - tile_begin) * 4 * kernels.q_bytes;
   cpu::BlockScale* scales = out.scales + tile_begin * out.blocks + (m - tile_begin);
   for (const KPlan::Step& step : plan.steps) {
     for (int64_t k = step.k_begin; k < step.k_end; q += tile.rows * bytes, scales += tile.rows) {
