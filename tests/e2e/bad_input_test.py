@@ -17,6 +17,8 @@ TEXT = os.path.join(weft.GOLDEN, "llama3")       # has a tokenizer; sharded
 MOE = os.path.join(weft.GOLDEN, "mixtral")       # 5 experts
 GGUF = os.path.join(weft.GOLDEN, "llama_gguf", "model.gguf")
 
+needs_serve = unittest.skipUnless(weft.run("serve", "--help").code == 0, "built without WEFT_SERVE")
+
 
 class BadInput(unittest.TestCase):
     def setUp(self):
@@ -190,6 +192,7 @@ class BadInput(unittest.TestCase):
         self.refused("does not exist|no-such", "no-such-config.json", command="inspect")
         self.refused("texts|JSON", "--model", TEXT, "--input", self.write("t.json", b"[]"), command="tokenize")
 
+    @needs_serve
     def test_port_in_use(self):
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
@@ -197,6 +200,7 @@ class BadInput(unittest.TestCase):
             address = f"127.0.0.1:{taken.getsockname()[1]}"
             self.refused(address.rsplit(":", 1)[1], "--model", TEXT, "--listen", address, command="serve")
 
+    @needs_serve
     def test_listen_address(self):
         for address in ("nonsense", "127.0.0.1:notaport", "127.0.0.1:99999"):
             self.refused("listen", "--model", TEXT, "--listen", address, command="serve")
