@@ -117,7 +117,7 @@ struct Panel {
 Panel find_panel(const PackedMatrix& w, int64_t index) {
   for (const PackedMatrix::Segment& s : w.segments()) {
     if (index < s.panel_count())
-      return {s.dtype, s.panels.data() + index * s.panel_bytes, s.n_begin + index * kPanel,
+      return {s.dtype, s.panels + index * s.panel_bytes, s.n_begin + index * kPanel,
               std::min(kPanel, s.n_rows - index * kPanel)};
     index -= s.panel_count();
   }

@@ -2,6 +2,7 @@
 // Weights of a matrix product, repacked once at load: panels of 32 output rows interleaved along K, so that vector lanes
 // run along N. The stored type is kept (a q4_0 matrix stays 4.5 bits a weight, give or take 3 % and the padding of N).
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "kernels/core/buffer.h"
@@ -18,8 +19,10 @@ class PackedMatrix {
     DType dtype;
     int64_t n_begin = 0, n_rows = 0;  // columns of y it produces
     int64_t panel_bytes = 0;          // bytes of one panel; panel p holds rows n_begin + [32 p, 32 p + 32)
-    Buffer panels;
+    std::byte* panels = nullptr;
+    std::shared_ptr<Buffer> slab;     // the memory panels lie in, shared with segments made before and after
     int64_t panel_count() const { return (n_rows + kPanel - 1) / kPanel; }
+    int64_t bytes() const { return panel_count() * panel_bytes; }
   };
 
   int64_t n() const { return n_; }

@@ -2,9 +2,9 @@
 // instruction set, and what a K plan costs. Usage: linear_bench [threads [isa-index [filter]]]
 #include <algorithm>
 #include <chrono>
-#include <ctime>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <random>
 #include <string>
 
@@ -32,9 +32,8 @@ std::vector<PackedMatrix> make_weights(DType dtype, Shape shape, int64_t total_b
   std::vector<PackedMatrix> copies;
   for (int64_t bytes = 0; bytes < total_bytes || copies.empty(); bytes += copies.back().bytes()) {
     copies.emplace_back(shape.k, 0, k_stored);
-    copies.back().add_segment(dtype, shape.n);
+    copies.back().append(dtype, shape.n, rows.data(), dtype_bytes(dtype, k_stored));
   }
-  for (PackedMatrix& w : copies) w.fill(0, 0, shape.n, rows.data(), dtype_bytes(dtype, k_stored));
   return copies;
 }
 
@@ -61,7 +60,7 @@ double now_seconds(const ThreadPool& pool) {
 
 // The best round: on a shared machine the others only add.
 double best_seconds(const std::vector<PackedMatrix>& weights, int64_t m, Shape shape, const KPlan& plan,
-                      Arithmetic a, ThreadPool& pool) {
+                    Arithmetic a, ThreadPool& pool) {
   std::vector<float> x(static_cast<size_t>(m * shape.k)), y(static_cast<size_t>(m * shape.n));
   std::mt19937 random(2);
   std::normal_distribution<float> normal;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <memory>
 
 #include "kernels/quant/quant.h"
 #include "tests/kernels/linear/linear_cases.h"
@@ -64,9 +65,9 @@ TEST_P(Packed, PiecesEqualTheWhole) {
   const int segment = pieces.add_segment(dtype, 100);
   pieces.fill(segment, 64, 36, rows.data() + 64 * row_bytes, row_bytes);
   pieces.fill(segment, 0, 64, rows.data(), row_bytes);
-  const Buffer &a = whole.segments()[0].panels, &b = pieces.segments()[0].panels;
+  const PackedMatrix::Segment &a = whole.segments()[0], &b = pieces.segments()[0];
   ASSERT_EQ(a.bytes(), b.bytes());
-  EXPECT_EQ(std::memcmp(a.data(), b.data(), static_cast<size_t>(a.bytes())), 0);
+  EXPECT_EQ(std::memcmp(a.panels, b.panels, static_cast<size_t>(a.bytes())), 0);
   EXPECT_THROW(pieces.fill(segment, 16, 84, rows.data(), row_bytes), CheckError);
   EXPECT_THROW(pieces.fill(segment, 0, 20, rows.data(), row_bytes), CheckError);
   EXPECT_THROW(pieces.fill(segment, 64, 64, rows.data(), row_bytes), CheckError);
@@ -77,6 +78,20 @@ INSTANTIATE_TEST_SUITE_P(All, Packed,
                                            DType::q4_1, DType::q5_0, DType::q5_1, DType::q4_K, DType::q5_K,
                                            DType::q6_K),
                          [](const auto& p) { return std::string(name(p.param)); });
+
+TEST(PackedMatrix, OutlivesTheMatricesMadeBesideIt) {
+  const auto rows = random_bits(DType::q8_0, 40 * 64, 4);
+  std::vector<float> expected(64), row(64);
+  quant::dequantize(DType::q8_0, rows.data() + 39 * 68, expected.data(), 64);
+  auto before = std::make_unique<PackedMatrix>(64, 0, 64), after = std::make_unique<PackedMatrix>(64, 0, 64);
+  before->append(DType::q8_0, 40, rows.data(), 68);
+  PackedMatrix kept(64, 0, 64);
+  kept.append(DType::q8_0, 40, rows.data(), 68);
+  after->append(DType::q8_0, 40, rows.data(), 68);
+  before.reset(), after.reset();
+  kept.unpack_row(39, row.data());
+  EXPECT_EQ(row, expected);
+}
 
 TEST(PackedMatrix, RefusesWhatDoesNotFit) {
   PackedMatrix w(40, 0, 40);
