@@ -157,8 +157,11 @@ void report(const GenerateOptions& o, const Engine& engine, const Result& r, con
                r.timings.ttft_s, r.timings.load_s, mesh.c_str(), hex(r.fingerprint).c_str());
   const EngineStats stats = engine.stats();
   if (!stats.router.tokens_per_expert.empty())
-    std::fprintf(stderr, "router entropy %.2f bits, hottest expert %.1f %% of the tokens\n",
-                 stats.router.entropy(), 100 * stats.router.hottest_share());
+    std::fprintf(stderr,
+                 "router entropy %.2f bits, hottest expert %.1f %% of the tokens; rank 0 sent %lld bytes of tokens "
+                 "and results to other ranks' experts\n",
+                 stats.router.entropy(), 100 * stats.router.hottest_share(),
+                 static_cast<long long>(stats.router.exchanged_bytes));
   if (engine.info().mesh.world > 1)
     std::fprintf(
         stderr,

@@ -1,8 +1,12 @@
 // The weft command: flags in, one function a command. `weft COMMAND --help` is the reference.
 #include <CLI/CLI.hpp>
 
+#include <chrono>
 #include <cstdlib>
 #include <exception>
+#include <functional>
+#include <string_view>
+#include <thread>
 
 #include "kernels/core/log.h"
 #include "launcher/bench_ops.h"
@@ -195,22 +199,40 @@ void set_log_level(Program& program) {
 #endif
 }
 
+// CLI11 alone would say that a subcommand is missing.
+void check_command_name(const CLI::App& app, int argc, char** argv) {
+  if (argc < 2 || argv[1][0] == '-') return;
+  std::string known;
+  for (const CLI::App* command : app.get_subcommands(nullptr)) {
+    if (command->get_name() == argv[1]) return;
+    known += (known.empty() ? "" : ", ") + command->get_name();
+  }
+  bad_input("unknown command ", argv[1], "; known are ", known);
+}
+
+// All ranks meet the same bad input. mpirun kills the job as soon as one exits with an error: rank 0 must have spoken first.
+int fail(int code, const std::string& sentence) {
+  if (speaks_for_job())
+    std::fprintf(stderr, "weft: %s\n", sentence.c_str());
+  else
+    std::this_thread::sleep_for(std::chrono::seconds(1));
+  return code;
+}
+
 int main(int argc, char** argv) {
   Program program;
   try {
+    check_command_name(program.app, argc, argv);
     program.app.parse(argc, argv);
     set_log_level(program);
     return program.run();
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return speaks_for_job() ? program.app.exit(error) : 0;  // --help, --version
-    if (speaks_for_job()) std::fprintf(stderr, "weft: %s (see --help)\n", error.what());
-    return kBadInput;
+    return fail(kBadInput, cat(error.what(), " (see --help)"));
   } catch (const InputError& error) {
-    if (speaks_for_job()) std::fprintf(stderr, "weft: %s\n", error.what());
-    return kBadInput;
+    return fail(kBadInput, error.what());
   } catch (const std::exception& error) {
-    if (speaks_for_job()) std::fprintf(stderr, "weft: %s\n", error.what());
-    return kFailed;
+    return fail(kFailed, error.what());
   }
 }
 

@@ -99,6 +99,7 @@ Tensor Exchange::run_replicated(Tensor x, const ExpertFn& experts) {
     counts.push_back((sorted_.begin_of_rank(rank + 1) - sorted_.begin_of_rank(rank)) * hidden * 4);
   }
   p_.comm.all_gather_v(bytes(all), bytes(results), counts);
+  stats_.exchanged_bytes += counts[me_] * (placement_.ranks() - 1);
   return all;
 }
 
@@ -168,6 +169,8 @@ Tensor Exchange::run_dispatched(Tensor x, const ExpertFn& experts) {
   experts(arrived, grouped, offsets);
   moe_permute(grouped, arrived, undo, 1, p_.context);
   p_.comm.all_to_all_v(bytes(own), to_rank, bytes(grouped), from_rank);
+  for (int rank = 0; rank < ranks; ++rank)
+    if (rank != me_) stats_.exchanged_bytes += to_rank[rank] + from_rank[rank];
   return own;
 }
 

@@ -29,6 +29,7 @@ struct ExpertPlacement {
 // Counted in every step, whatever runs: what researchers ask of a router. Equal on all ranks: of all tokens.
 struct RouterStats {
   std::vector<int64_t> tokens_per_expert;
+  int64_t exchanged_bytes = 0;  // of tokens and results that this rank sent to other ranks
   double entropy() const;  // of the share of tokens per expert, in bits
   double hottest_share() const;
 };

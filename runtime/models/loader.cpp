@@ -60,10 +60,11 @@ struct RankShare {
   }
 };
 
-// Covering columns: quantisation blocks are never cut.
+// Covering columns: quantisation blocks are never cut. Activations are quantised in blocks of 32 stored columns whatever the
+// weights are, so plain types begin on that grid too: the blocks must not depend on where a rank's columns begin.
 Range cover(Range cols, DType dtype) {
-  const int64_t block = dtype_info(dtype).block_elements;
-  return {cols.begin / block * block, (cols.end + block - 1) / block * block};
+  const int64_t block = dtype_info(dtype).block_elements, grid = std::max<int64_t>(block, 32);
+  return {cols.begin / grid * grid, (cols.end + block - 1) / block * block};
 }
 
 class Loader {

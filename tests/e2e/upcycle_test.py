@@ -28,8 +28,8 @@ class Upcycle(unittest.TestCase):
                 self.assertIn(f"ep={ep}", sparse["mesh"])
                 fingerprints.add(sparse["fingerprint"])
                 if ep > 1:
-                    sent = int(re.search(r"(\d+) bytes by all-to-all", sparse["log"])[1])
-                    print(f"{os.path.basename(model)} on {ranks} ranks: rank 0 sent {sent} bytes by all-to-all")
+                    sent = int(re.search(r"sent (\d+) bytes of tokens and results", sparse["log"])[1])
+                    print(f"{os.path.basename(model)} on {ranks} ranks: rank 0 sent {sent} bytes of tokens and results")
                     self.assertGreater(sent, 0)
         self.assertEqual(len(fingerprints), 1, "the bits depend on the mesh")
 
