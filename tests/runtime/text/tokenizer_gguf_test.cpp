@@ -57,7 +57,6 @@ TEST(TokenizerGguf, ByteLevelAgrees) {
     const auto golden = read_golden(std::filesystem::path(name) / "golden.json");
     expect_cases(*tokenizer, golden);
     expect_decodes(*tokenizer, golden);
-    expect_large(*tokenizer, golden);
   }
 }
 
@@ -68,7 +67,7 @@ TEST(TokenizerGguf, SentencePieceAgrees) {
   const auto golden = read_golden("llama2/golden.json");
   expect_cases(*tokenizer, golden);
   expect_decodes(*tokenizer, golden);
-  expect_large(*tokenizer, golden);
+  expect_large(*tokenizer, golden);  // scores shared by no two tokens, but by all cuts of one
   EXPECT_EQ(tokenizer->bos_id(), 1);
   EXPECT_EQ(tokenizer->eos_id(), 2);
 }
