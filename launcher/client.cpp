@@ -44,21 +44,26 @@ class Client {
 
 [[noreturn]] void fail(const grpc::Status& status) {
   if (status.error_code() == grpc::StatusCode::INVALID_ARGUMENT) throw InputError(status.error_message());
-  throw std::runtime_error(cat("the call failed with gRPC status ", status.error_code(), ": ", status.error_message()));
+  throw std::runtime_error(
+      cat("the call failed with gRPC status ", status.error_code(), ": ", status.error_message()));
 }
 
 const char* reason(v1::FinishReason finish) {
   switch (finish) {
-    case v1::FINISH_REASON_STOP: return "stop";
-    case v1::FINISH_REASON_LENGTH: return "length";
-    default: return "none";
+    case v1::FINISH_REASON_STOP:
+      return "stop";
+    case v1::FINISH_REASON_LENGTH:
+      return "length";
+    default:
+      return "none";
   }
 }
 
 // GetModelInfo answers as soon as the model is loaded, and not before.
 void Client::wait_until_ready() {
-  const auto deadline = std::chrono::system_clock::now() + std::chrono::duration_cast<std::chrono::system_clock::duration>(
-                                                               std::chrono::duration<double>(options_.wait_s));
+  const auto deadline =
+      std::chrono::system_clock::now() + std::chrono::duration_cast<std::chrono::system_clock::duration>(
+                                             std::chrono::duration<double>(options_.wait_s));
   for (;;) {
     grpc::ClientContext context;
     context.set_wait_for_ready(true);
@@ -67,14 +72,16 @@ void Client::wait_until_ready() {
     const grpc::Status status = stub_->GetModelInfo(&context, {}, &info);
     if (status.ok()) return;
     if (std::chrono::system_clock::now() >= deadline)
-      throw std::runtime_error(cat("no server was ready at ", options_.target, " within ", options_.wait_s, " seconds: ", status.error_message()));
+      throw std::runtime_error(cat("no server was ready at ", options_.target, " within ", options_.wait_s,
+                                   " seconds: ", status.error_message()));
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
 }
 
 void Client::set_deadline(grpc::ClientContext& context) const {
   if (options_.timeout_s > 0)
-    context.set_deadline(std::chrono::system_clock::now() + std::chrono::microseconds(static_cast<int64_t>(options_.timeout_s * 1e6)));
+    context.set_deadline(std::chrono::system_clock::now() +
+                         std::chrono::microseconds(static_cast<int64_t>(options_.timeout_s * 1e6)));
 }
 
 v1::GenerateRequest Client::request(const std::string& prompt) const {
@@ -103,9 +110,12 @@ void Client::report(const v1::GenerateResponse& last) {
   grpc::ClientContext context;
   v1::GetModelInfoResponse info;
   stub_->GetModelInfo(&context, {}, &info);
-  std::fprintf(stderr, "%d prompt tokens, first token after %.3f s; %d generated at %.1f tokens/s (%s); mesh %s; fingerprint %s\n",
+  std::fprintf(stderr,
+               "%d prompt tokens, first token after %.3f s; %d generated at %.1f tokens/s (%s); mesh %s; "
+               "fingerprint %s\n",
                last.usage().prompt_tokens(), last.timings().ttft_s(), last.usage().completion_tokens(),
-               last.timings().decode_tok_s(), reason(last.finish_reason()), info.mesh().c_str(), hex(last.fingerprint()).c_str());
+               last.timings().decode_tok_s(), reason(last.finish_reason()), info.mesh().c_str(),
+               hex(last.fingerprint()).c_str());
 }
 
 // One answer put together from its messages.
@@ -126,7 +136,9 @@ struct Answer {
     return {{"text", text},
             {"token_ids", ids},
             {"finish_reason", reason(last.finish_reason())},
-            {"usage", {{"prompt_tokens", last.usage().prompt_tokens()}, {"completion_tokens", last.usage().completion_tokens()}}},
+            {"usage",
+             {{"prompt_tokens", last.usage().prompt_tokens()},
+              {"completion_tokens", last.usage().completion_tokens()}}},
             {"timings",
              {{"ttft_s", last.timings().ttft_s()},
               {"total_s", last.timings().total_s()},
@@ -150,6 +162,7 @@ void Client::run_prompt() {
   }
   const grpc::Status status = stream->Finish();
   std::puts(options_.json ? answer.as_json().dump().c_str() : "");
+  std::fflush(stdout);
   if (!status.ok()) fail(status);
   if (!options_.json) report(answer.last);
 }
@@ -162,15 +175,20 @@ v1::GenerateRequest Client::batch_request(const std::string& line, int number) c
   try {
     v1::GenerateRequest r = request(object.value("prompt", ""));
     for (const auto& [key, value] : object.items()) {
-      if (key == "prompt") continue;
+      if (key == "prompt")
+        continue;
       else if (key == "token_ids") {
         const auto ids = value.get<std::vector<int32_t>>();
         r.mutable_token_ids()->mutable_ids()->Assign(ids.begin(), ids.end());
-      }
-      else if (key == "max_tokens") r.set_max_tokens(value.get<int>());
-      else if (key == "temperature") r.mutable_sampling()->set_temperature(value.get<float>());
-      else if (key == "seed") r.mutable_sampling()->set_seed(value.get<uint64_t>());
-      else bad_input(where(), " has the unknown key ", key, "; known are prompt, token_ids, max_tokens, temperature and seed");
+      } else if (key == "max_tokens")
+        r.set_max_tokens(value.get<int>());
+      else if (key == "temperature")
+        r.mutable_sampling()->set_temperature(value.get<float>());
+      else if (key == "seed")
+        r.mutable_sampling()->set_seed(value.get<uint64_t>());
+      else
+        bad_input(where(), " has the unknown key ", key,
+                  "; known are prompt, token_ids, max_tokens, temperature and seed");
     }
     return r;
   } catch (const nlohmann::json::exception& e) {
@@ -194,8 +212,10 @@ int Client::run_batch() {
   bool failed = false;
   for (v1::GenerateBatchResponse message; stream->Read(&message);) {
     Answer& answer = answers[message.index()];
-    if (message.has_error()) answer.error = message.error().message();
-    else answer.add(message.response());
+    if (message.has_error())
+      answer.error = message.error().message();
+    else
+      answer.add(message.response());
     if (answer.error.empty() && answer.last.finish_reason() == v1::FINISH_REASON_UNSPECIFIED) continue;
     failed |= !answer.error.empty();
     tokens += static_cast<int64_t>(answer.ids.size());
@@ -207,15 +227,16 @@ int Client::run_batch() {
   }
   if (const grpc::Status status = stream->Finish(); !status.ok()) fail(status);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
-  std::fprintf(stderr, "%d requests, %lld tokens in %.3f s: %.1f tokens/s\n", batch.requests_size(), static_cast<long long>(tokens), seconds,
-               static_cast<double>(tokens) / seconds);
+  std::fprintf(stderr, "%d requests, %lld tokens in %.3f s: %.1f tokens/s\n", batch.requests_size(),
+               static_cast<long long>(tokens), seconds, static_cast<double>(tokens) / seconds);
   return failed ? 1 : 0;
 }
 
 }  // namespace
 
 int run_client(const ClientOptions& options) {
-  if (options.prompt.has_value() == options.batch.has_value()) bad_input("give exactly one of --prompt and --batch");
+  if (options.prompt.has_value() == options.batch.has_value())
+    bad_input("give exactly one of --prompt and --batch");
   ::setenv("GRPC_VERBOSITY", "NONE", 0);
   Client client(options);
   if (options.wait_s > 0) client.wait_until_ready();

@@ -24,8 +24,8 @@ namespace {
 
 constexpr double last_words_s = 2;  // for clients to read the end of their streams
 
-// SIGINT and SIGTERM as a call of `first` on a thread of its own; a second one ends the process at once. Make it before any
-// other thread, so that all of them leave the signals to it.
+// SIGINT and SIGTERM as a call of `first` on a thread of its own; a second one ends the process at once. Make
+// it before any other thread, so that all of them leave the signals to it.
 class StopSignals {
  public:
   StopSignals() {
@@ -80,8 +80,9 @@ std::string version() {
 
 void announce(const ServeOptions& options, const EngineReady& engine, int port) {
   const std::string host = options.listen.substr(0, options.listen.rfind(':'));
-  std::fprintf(stderr, "weft: serving %s on %s:%d (%s, %d threads a rank, %s)\n", model_name(options.common.model).c_str(), host.c_str(),
-               port, engine.mesh.c_str(), engine.threads, engine.dtype.c_str());
+  std::fprintf(stderr, "weft: serving %s on %s:%d (%s, %d threads a rank, %s)\n",
+               model_name(options.common.model).c_str(), host.c_str(), port, engine.mesh.c_str(),
+               engine.threads, engine.dtype.c_str());
 }
 
 // Serves until a signal or the engine's end. Returns the exit code.
@@ -111,18 +112,21 @@ int serve(EngineLink& link, const ServeOptions& options, StopSignals& signals) {
 }
 
 int serve_with_workers(const ServeOptions& options) {
-  if (!std::filesystem::exists(options.common.model)) bad_input("model ", options.common.model, " does not exist");
+  if (!std::filesystem::exists(options.common.model))
+    bad_input("model ", options.common.model, " does not exist");
   StopSignals signals;
   const bool many_hosts = !options.hostfile.empty();
   char host[256] = "127.0.0.1";
-  if (many_hosts && ::gethostname(host, sizeof host) != 0) bad_input("this machine has no host name for the workers to reach");
+  if (many_hosts && ::gethostname(host, sizeof host) != 0)
+    bad_input("this machine has no host name for the workers to reach");
   const std::vector<std::string> command = worker_command(options);
   RemoteLink link(many_hosts ? "0.0.0.0" : "127.0.0.1", host,
                   [&](const WorkerInvitation& invitation) { return start_worker_job(command, invitation); });
   return serve(link, options, signals);
 }
 
-// One rank of a job that somebody else started. MPI wants its calls from this thread, so the server gets one of its own.
+// One rank of a job that somebody else started. MPI wants its calls from this thread, so the server gets one
+// of its own.
 int serve_in_job(const ServeOptions& options) {
   StopSignals signals;
   RankComm comm = mpi_rank();
@@ -142,7 +146,8 @@ int serve_in_job(const ServeOptions& options) {
     }
   });
   try {
-    const std::unique_ptr<Engine> engine = Engine::create(options.common.model, options.common.engine, std::move(comm));
+    const std::unique_ptr<Engine> engine =
+        Engine::create(options.common.model, options.common.engine, std::move(comm));
     link.run(*engine);
     engine->stop_ranks();
   } catch (const std::exception& e) {
@@ -156,7 +161,8 @@ int serve_in_job(const ServeOptions& options) {
 }  // namespace
 
 int run_serve(const ServeOptions& options) {
-  ::setenv("GRPC_VERBOSITY", "NONE", 0);  // gRPC writes to stderr by itself; what matters comes back as a status
+  ::setenv("GRPC_VERBOSITY", "NONE",
+           0);  // gRPC writes to stderr by itself; what matters comes back as a status
   if (!under_mpi_launcher()) return serve_with_workers(options);
   if (options.ranks > 1) bad_input("--ranks is for starting ranks; under mpirun their number is mpirun's -n");
   return serve_in_job(options);

@@ -8,7 +8,8 @@
 
 namespace weft {
 
-// `weft serve` is the coordinator and starts its ranks itself; under mpirun rank 0 is coordinator and engine in one.
+// `weft serve` is the coordinator and starts its ranks itself; under mpirun rank 0 is coordinator and engine
+// in one.
 struct ServeOptions {
   CommonOptions common;
   std::string listen = "127.0.0.1:50051";  // port 0: a free one
@@ -20,8 +21,8 @@ struct ServeOptions {
 };
 int run_serve(const ServeOptions& options);
 
-// One rank of a worker job; started by serve, which tells it by WEFT_COORDINATOR and WEFT_TOKEN in the environment where
-// to connect.
+// One rank of a worker job; started by serve, which tells it by WEFT_COORDINATOR and WEFT_TOKEN in the
+// environment where to connect.
 struct WorkerOptions {
   CommonOptions common;
 };
@@ -31,15 +32,16 @@ int run_worker(const WorkerOptions& options);
 struct ClientOptions {
   std::string target = "127.0.0.1:50051";
   std::optional<std::string> prompt;
-  std::optional<std::string> batch;  // JSON lines: {"prompt": text | "token_ids": [...], "max_tokens": ..., ...}
-  bool chat = false;                 // prompts are user messages, put into the model's chat template
+  std::optional<std::string>
+      batch;          // JSON lines: {"prompt": text | "token_ids": [...], "max_tokens": ..., ...}
+  bool chat = false;  // prompts are user messages, put into the model's chat template
   int max_tokens = 256;
-  SamplingParams sampling;           // seed 0 is a seed like any other
+  SamplingParams sampling;  // seed 0 is a seed like any other
   std::vector<std::string> stop;
   bool ignore_eos = false;
-  bool json = false;                 // one JSON object instead of the text
-  double wait_s = 0;                 // for the server to be ready
-  double timeout_s = 0;              // deadline of the call; 0: none
+  bool json = false;     // one JSON object instead of the text
+  double wait_s = 0;     // for the server to be ready
+  double timeout_s = 0;  // deadline of the call; 0: none
 };
 int run_client(const ClientOptions& options);
 

@@ -27,8 +27,8 @@ class ProcessGroup final : public WorkerJob {
  public:
   explicit ProcessGroup(pid_t pid) : pid_(pid), ended_(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))) {}
 
-  // mpirun takes its ranks down on SIGTERM; they are in process groups of their own. A rank that outlives mpirun all the
-  // same gets a signal from the kernel, see run_worker().
+  // mpirun takes its ranks down on SIGTERM; they are in process groups of their own. A rank that outlives
+  // mpirun all the same gets a signal from the kernel, see run_worker().
   ~ProcessGroup() override {
     ::kill(-pid_, SIGTERM);
     pollfd ended{ended_.get(), POLLIN, 0};
@@ -79,28 +79,41 @@ std::string log_level() {
 std::vector<std::string> worker_command(const ServeOptions& options) {
   std::vector<std::string> command;
   if (options.ranks > 1 || !options.hostfile.empty()) {
-    command = {"mpirun", "-n", std::to_string(options.ranks), "--quiet", "--bind-to", "none",
-               "-x", "WEFT_COORDINATOR", "-x", "WEFT_TOKEN"};
+    command = {"mpirun",
+               "-n",
+               std::to_string(options.ranks),
+               "--quiet",
+               "--bind-to",
+               "none",
+               "-x",
+               "WEFT_COORDINATOR",
+               "-x",
+               "WEFT_TOKEN"};
     if (::geteuid() == 0) command.push_back("--allow-run-as-root");
-    if (!options.hostfile.empty()) command.insert(command.end(), {"--hostfile", options.hostfile});
-    else if (options.ranks > available_cpus()) command.push_back("--oversubscribe");
+    if (!options.hostfile.empty())
+      command.insert(command.end(), {"--hostfile", options.hostfile});
+    else if (options.ranks > available_cpus())
+      command.push_back("--oversubscribe");
     std::istringstream words(options.mpirun_args);
     for (std::string word; words >> word;) command.push_back(word);
   }
-  command.insert(command.end(), {std::filesystem::read_symlink("/proc/self/exe").string(), "worker", "--model",
-                                 std::filesystem::absolute(options.common.model).string()});
+  command.insert(command.end(), {std::filesystem::read_symlink("/proc/self/exe").string(), "worker",
+                                 "--model", std::filesystem::absolute(options.common.model).string()});
   append_engine_flags(command, options.common.engine);
   command.insert(command.end(), {"--log-level", log_level()});
   return command;
 }
 
-std::unique_ptr<WorkerJob> start_worker_job(const std::vector<std::string>& command, const WorkerInvitation& invitation) {
+std::unique_ptr<WorkerJob> start_worker_job(const std::vector<std::string>& command,
+                                            const WorkerInvitation& invitation) {
   std::vector<char*> argv, env;
   for (const std::string& word : command) argv.push_back(const_cast<char*>(word.c_str()));
   argv.push_back(nullptr);
-  const std::string address = "WEFT_COORDINATOR=" + invitation.address, token = "WEFT_TOKEN=" + invitation.token;
+  const std::string address = "WEFT_COORDINATOR=" + invitation.address,
+                    token = "WEFT_TOKEN=" + invitation.token;
   for (char** e = environ; *e; ++e)
-    if (std::strncmp(*e, "WEFT_COORDINATOR=", 17) != 0 && std::strncmp(*e, "WEFT_TOKEN=", 11) != 0) env.push_back(*e);
+    if (std::strncmp(*e, "WEFT_COORDINATOR=", 17) != 0 && std::strncmp(*e, "WEFT_TOKEN=", 11) != 0)
+      env.push_back(*e);
   env.insert(env.end(), {const_cast<char*>(address.c_str()), const_cast<char*>(token.c_str()), nullptr});
 
   posix_spawn_file_actions_t files;
@@ -116,13 +129,15 @@ std::unique_ptr<WorkerJob> start_worker_job(const std::vector<std::string>& comm
   posix_spawnattr_setsigmask(&attributes, &none);
   posix_spawnattr_setsigdefault(&attributes, &all);
   posix_spawnattr_setpgroup(&attributes, 0);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  posix_spawnattr_setflags(&attributes,
+                           POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
 
   pid_t pid = 0;
   const int error = ::posix_spawnp(&pid, argv[0], &files, &attributes, argv.data(), env.data());
   posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&files);
-  if (error == ENOENT && command[0] == "mpirun") bad_input("mpirun was not found; install it (openmpi-bin) or serve with --ranks 1");
+  if (error == ENOENT && command[0] == "mpirun")
+    bad_input("mpirun was not found; install it (openmpi-bin) or serve with --ranks 1");
   if (error != 0) bad_input("cannot start ", command[0], ": ", std::strerror(error));
   return std::make_unique<ProcessGroup>(pid);
 }

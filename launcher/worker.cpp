@@ -25,7 +25,8 @@ std::unique_ptr<FrameSocket> connect_to_coordinator() {
   const char* address = std::getenv("WEFT_COORDINATOR");
   const char* token = std::getenv("WEFT_TOKEN");
   const char* colon = address ? std::strrchr(address, ':') : nullptr;
-  if (!token || !colon) bad_input("weft worker is started by weft serve, which sets WEFT_COORDINATOR and WEFT_TOKEN");
+  if (!token || !colon)
+    bad_input("weft worker is started by weft serve, which sets WEFT_COORDINATOR and WEFT_TOKEN");
   uint16_t port = 0;
   if (std::from_chars(colon + 1, address + std::strlen(address), port).ec != std::errc())
     bad_input("WEFT_COORDINATOR is ", address, "; it must be host:port");
@@ -36,8 +37,8 @@ std::unique_ptr<FrameSocket> connect_to_coordinator() {
   return socket;
 }
 
-// Passes the coordinator's commands on to the engine's thread. A coordinator that is gone without a word ends the job, which
-// may be in the middle of anything.
+// Passes the coordinator's commands on to the engine's thread. A coordinator that is gone without a word ends
+// the job, which may be in the middle of anything.
 class CommandReader {
  public:
   CommandReader(FrameSocket& socket, CommandQueue& commands) : socket_(socket), commands_(commands) {}
@@ -52,10 +53,17 @@ class CommandReader {
     ToWorker frame;
     while (socket_.receive(frame)) {
       switch (frame.kind_case()) {
-        case ToWorker::kSubmit: commands_.push(from_proto(frame.submit())); break;
-        case ToWorker::kCancel: commands_.push(RequestId{frame.cancel().id()}); break;
-        case ToWorker::kDrain: commands_.close(); return;
-        default: abort_job(1);
+        case ToWorker::kSubmit:
+          commands_.push(from_proto(frame.submit()));
+          break;
+        case ToWorker::kCancel:
+          commands_.push(RequestId{frame.cancel().id()});
+          break;
+        case ToWorker::kDrain:
+          commands_.close();
+          return;
+        default:
+          abort_job(1);
       }
     }
     if (!leaving_) abort_job(1);
@@ -69,9 +77,12 @@ class CommandReader {
 
 void send_event(FrameSocket& socket, const EngineEvent& event) {
   FromWorker frame;
-  if (const auto* ready = std::get_if<EngineReady>(&event)) *frame.mutable_hello()->mutable_info() = to_proto(*ready);
-  else if (const auto* tokens = std::get_if<std::vector<TokenEvent>>(&event)) *frame.mutable_tokens() = to_proto(*tokens);
-  else if (const auto* stats = std::get_if<EngineStats>(&event)) *frame.mutable_stats() = to_proto(*stats);
+  if (const auto* ready = std::get_if<EngineReady>(&event))
+    *frame.mutable_hello()->mutable_info() = to_proto(*ready);
+  else if (const auto* tokens = std::get_if<std::vector<TokenEvent>>(&event))
+    *frame.mutable_tokens() = to_proto(*tokens);
+  else if (const auto* stats = std::get_if<EngineStats>(&event))
+    *frame.mutable_stats() = to_proto(*stats);
   socket.send(frame);
 }
 
@@ -117,7 +128,8 @@ int run_other_rank(const CommonOptions& options, RankComm comm) {
 int run_worker(const WorkerOptions& options) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // no rank outlives its mpirun or server
   RankComm comm = under_mpi_launcher() ? mpi_rank() : single_rank();
-  return comm.host->rank() == 0 ? run_rank_0(options.common, std::move(comm)) : run_other_rank(options.common, std::move(comm));
+  return comm.host->rank() == 0 ? run_rank_0(options.common, std::move(comm))
+                                : run_other_rank(options.common, std::move(comm));
 }
 
 }  // namespace weft

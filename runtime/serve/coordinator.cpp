@@ -65,7 +65,9 @@ void Coordinator::on(std::vector<TokenEvent>&& events, Notifications& told) {
   }
 }
 
-void Coordinator::on(EngineStats&& stats, Notifications&) { counts_.engine = std::move(stats); }
+void Coordinator::on(EngineStats&& stats, Notifications&) {
+  counts_.engine = std::move(stats);
+}
 
 void Coordinator::on(EngineLost&& lost, Notifications& told) {
   engine_up_ = false;
@@ -73,7 +75,9 @@ void Coordinator::on(EngineLost&& lost, Notifications& told) {
   log_warn("the engine was lost and is started again: ", lost.sentence);
   for (auto& [id, active] : requests_)
     if (!active.finished() && ++active.replays > limits_.max_replays)
-      fail(id, active, {ServeCode::internal, cat("the engine failed ", active.replays, " times while this request ran: ", lost.sentence)},
+      fail(id, active,
+           {ServeCode::internal,
+            cat("the engine failed ", active.replays, " times while this request ran: ", lost.sentence)},
            told);
 }
 
@@ -81,7 +85,8 @@ void Coordinator::on(EngineEnded&& ended, Notifications& told) {
   engine_up_ = false;
   ended_ = true;
   end_sentence_ = std::move(ended.sentence);
-  fail_all({ServeCode::unavailable, end_sentence_.empty() ? "the server is shutting down" : end_sentence_}, told);
+  fail_all({ServeCode::unavailable, end_sentence_.empty() ? "the server is shutting down" : end_sentence_},
+           told);
 }
 
 void Coordinator::fail(RequestId id, ActiveGeneration& active, const ServeError& error, Notifications& told) {
@@ -98,9 +103,12 @@ void Coordinator::fail_all(const ServeError& error, Notifications& told) {
 
 void Coordinator::count_end(const std::optional<ServeError>& error) {
   --counts_.unfinished;
-  if (!error) ++counts_.finished;
-  else if (error->code() == ServeCode::cancelled || error->code() == ServeCode::deadline_exceeded) ++counts_.cancelled;
-  else ++counts_.failed;
+  if (!error)
+    ++counts_.finished;
+  else if (error->code() == ServeCode::cancelled || error->code() == ServeCode::deadline_exceeded)
+    ++counts_.cancelled;
+  else
+    ++counts_.failed;
 }
 
 void Coordinator::check(const Generation& wanted) const {
@@ -118,8 +126,8 @@ std::vector<RequestId> Coordinator::submit(std::vector<Generation> wanted) {
   if (draining_ || ended_) refuse(ServeCode::unavailable, "the server is shutting down");
   if (counts_.unfinished + static_cast<int64_t>(wanted.size()) > limits_.max_requests)
     refuse(ServeCode::resource_exhausted,
-           cat("the server has ", counts_.unfinished, " of at most ", limits_.max_requests, " unfinished requests and no room for ",
-               wanted.size(), " more; try again later"));
+           cat("the server has ", counts_.unfinished, " of at most ", limits_.max_requests,
+               " unfinished requests and no room for ", wanted.size(), " more; try again later"));
   std::vector<RequestId> ids;
   for (Generation& w : wanted) {
     const RequestId id = ++last_id_;
@@ -174,7 +182,11 @@ std::optional<EngineReady> Coordinator::model() const {
 CoordinatorStats Coordinator::stats() const {
   std::lock_guard lock(mutex_);
   CoordinatorStats s = counts_;
-  s.state = ended_ ? "ended" : draining_ ? "draining" : engine_up_ ? "serving" : model_ ? "restarting" : "starting";
+  s.state = ended_       ? "ended"
+            : draining_  ? "draining"
+            : engine_up_ ? "serving"
+            : model_     ? "restarting"
+                         : "starting";
   s.uptime_s = std::chrono::duration<double>(ServeClock::now() - started_).count();
   s.limit = limits_.max_requests;
   return s;
@@ -214,7 +226,8 @@ void Coordinator::watch_deadlines() {
     for (auto& [id, active] : requests_) {
       if (active.finished()) continue;
       if (active.wanted().deadline <= now)
-        fail(id, active, {ServeCode::deadline_exceeded, "the deadline passed before the answer was complete"}, told);
+        fail(id, active, {ServeCode::deadline_exceeded, "the deadline passed before the answer was complete"},
+             told);
       else
         nearest = std::min(nearest, active.wanted().deadline);
     }

@@ -1,9 +1,9 @@
 #pragma once
-// Owns every request from its arrival to its last byte. It lives outside the engine's domain of failure: when the engine
-// is lost, each unfinished request is submitted to the next one with the tokens already told, and in canonical order the
-// client sees the stream it would have seen. Knows neither gRPC nor how the engine is reached. Threads: any may call the
-// public methods; run() is the one that reads the engine's events and calls Generation::notify, a second one of its own
-// watches deadlines. All sleep when there is nothing to do.
+// Owns every request from its arrival to its last byte. It lives outside the engine's domain of failure: when
+// the engine is lost, each unfinished request is submitted to the next one with the tokens already told, and
+// in canonical order the client sees the stream it would have seen. Knows neither gRPC nor how the engine is
+// reached. Threads: any may call the public methods; run() is the one that reads the engine's events and
+// calls Generation::notify, a second one of its own watches deadlines. All sleep when there is nothing to do.
 #include <condition_variable>
 #include <map>
 #include <mutex>
@@ -18,7 +18,8 @@ namespace weft {
 
 struct CoordinatorLimits {
   int64_t max_requests = 512;  // unfinished at a time, waiting or running
-  int max_replays = 3;         // of a request: one that takes the engine down each time must not take the server down
+  int max_replays =
+      3;  // of a request: one that takes the engine down each time must not take the server down
 };
 
 struct CoordinatorStats {
@@ -26,7 +27,7 @@ struct CoordinatorStats {
   double uptime_s = 0;
   int64_t unfinished = 0, limit = 0, accepted = 0, refused = 0, finished = 0, cancelled = 0, failed = 0;
   int64_t tokens = 0, restarts = 0;
-  EngineStats engine;              // as it last told
+  EngineStats engine;  // as it last told
 };
 
 class Coordinator {
@@ -34,19 +35,21 @@ class Coordinator {
   // tokenizer may be null: then no text. Both must outlive the coordinator.
   Coordinator(EngineLink& link, const Tokenizer* tokenizer, const CoordinatorLimits& limits = {});
 
-  // Follows the engine until it has ended; closes the link when draining is over. on_health(true) when requests are
-  // served, on_health(false) when they no longer are. Returns the sentence of the engine's end, empty if it was asked for.
+  // Follows the engine until it has ended; closes the link when draining is over. on_health(true) when
+  // requests are served, on_health(false) when they no longer are. Returns the sentence of the engine's end,
+  // empty if it was asked for.
   std::string run(const std::function<void(bool)>& on_health);
 
   // Throws ServeError: invalid_argument, or unavailable before the engine was ever ready.
   void check(const Generation& wanted) const;
-  // All or none: throws ServeError unavailable or resource_exhausted. Each must have passed check(). A notify may come
-  // before this returns.
+  // All or none: throws ServeError unavailable or resource_exhausted. Each must have passed check(). A notify
+  // may come before this returns.
   std::vector<RequestId> submit(std::vector<Generation> wanted);
   // What is new, if anything is. Nothing follows the delta that is `last`.
   std::optional<Delta> take(RequestId id);
-  void cancel(RequestId id);   // ends it with ServeCode::cancelled unless it has ended
-  void release(RequestId id);  // nobody will take from it any more; cancels it if need be. Once for each submit
+  void cancel(RequestId id);  // ends it with ServeCode::cancelled unless it has ended
+  void release(
+      RequestId id);  // nobody will take from it any more; cancels it if need be. Once for each submit
 
   std::optional<EngineReady> model() const;  // once the engine was ready
   CoordinatorStats stats() const;
@@ -54,8 +57,8 @@ class Coordinator {
   // Refuses new requests from now on.
   void begin_drain();
   void wait_for_drain() const;  // until begin_drain() or the engine's end
-  // Waits until all requests have ended or the time is up; those left end with ServeCode::unavailable. Then the engine is
-  // closed.
+  // Waits until all requests have ended or the time is up; those left end with ServeCode::unavailable. Then
+  // the engine is closed.
   void finish_drain(std::chrono::duration<double> timeout);
 
  private:

@@ -1,5 +1,6 @@
 #pragma once
-// How the coordinator reaches an engine, wherever it runs: in this process (LocalLink) or in a worker job (RemoteLink).
+// How the coordinator reaches an engine, wherever it runs: in this process (LocalLink) or in a worker job
+// (RemoteLink).
 #include <cstdint>
 #include <string>
 #include <variant>
@@ -40,8 +41,8 @@ class EngineLink {
   virtual void submit(const Request& request) = 0;
   virtual void cancel(RequestId id) = 0;
 
-  // Sleeps until the next event; one thread. After EngineLost nothing older arrives, and nothing that is submitted before
-  // the next call reaches the new engine.
+  // Sleeps until the next event; one thread. After EngineLost nothing older arrives, and nothing that is
+  // submitted before the next call reaches the new engine.
   virtual EngineEvent next() = 0;
 
   // Any thread: asks the engine to end. next() then returns EngineEnded.

@@ -11,9 +11,10 @@ namespace weft {
 using EngineCommand = std::variant<Request, RequestId>;  // submit | cancel
 using CommandQueue = Queue<EngineCommand>;
 
-// Emits EngineReady, then follows the commands and steps while there is work, sleeping otherwise, until the queue is
-// closed. Requests that run then are dropped. Statistics are emitted twice a second while it works and when it has none
-// left. A request the engine refuses ends with an event of FinishReason::error. What a step throws passes through.
+// Emits EngineReady, then follows the commands and steps while there is work, sleeping otherwise, until the
+// queue is closed. Requests that run then are dropped. Statistics are emitted twice a second while it works
+// and when it has none left. A request the engine refuses ends with an event of FinishReason::error. What a
+// step throws passes through.
 void run_engine(Engine& engine, CommandQueue& commands, const std::function<void(EngineEvent)>& emit);
 
 class LocalLink final : public EngineLink {

@@ -1,5 +1,6 @@
 #pragma once
-// Protobuf messages over a stream socket: a 32-bit little-endian length, at most max_frame_bytes, then the message.
+// Protobuf messages over a stream socket: a 32-bit little-endian length, at most max_frame_bytes, then the
+// message.
 #include <cstdint>
 #include <mutex>
 #include <string>
@@ -35,8 +36,8 @@ class FrameSocket {
 
   // Any thread; messages of several threads do not mix. False: the peer is gone.
   bool send(const google::protobuf::MessageLite& message);
-  // One thread. Sleeps until a whole message is there. False: the peer is gone, or sent what is no such message of at most
-  // `limit` bytes.
+  // One thread. Sleeps until a whole message is there. False: the peer is gone, or sent what is no such
+  // message of at most `limit` bytes.
   bool receive(google::protobuf::MessageLite& message, uint32_t limit = max_frame_bytes);
   // receive() gives up after this time; 0: never.
   void set_receive_timeout(int seconds);

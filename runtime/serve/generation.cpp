@@ -5,7 +5,9 @@
 namespace weft {
 namespace {
 
-double seconds(ServeClock::duration d) { return std::chrono::duration<double>(d).count(); }
+double seconds(ServeClock::duration d) {
+  return std::chrono::duration<double>(d).count();
+}
 
 }  // namespace
 
@@ -27,15 +29,21 @@ void ActiveGeneration::push(const TokenEvent& event) {
     if (stops_.stopped()) return finish(FinishReason::stop, event.fingerprint);
   }
   switch (event.finish) {
-    case FinishReason::none: return;
+    case FinishReason::none:
+      return;
     case FinishReason::stop:
-    case FinishReason::length: return finish(event.finish, event.fingerprint);
-    case FinishReason::cancelled: return fail({ServeCode::internal, "the engine dropped the request"});
-    case FinishReason::error: return fail({ServeCode::internal, event.error});
+    case FinishReason::length:
+      return finish(event.finish, event.fingerprint);
+    case FinishReason::cancelled:
+      return fail({ServeCode::internal, "the engine dropped the request"});
+    case FinishReason::error:
+      return fail({ServeCode::internal, event.error});
   }
 }
 
-void ActiveGeneration::push_text(std::string text) { news_.text += wanted_.stop.empty() ? text : stops_.push(text); }
+void ActiveGeneration::push_text(std::string text) {
+  news_.text += wanted_.stop.empty() ? text : stops_.push(text);
+}
 
 void ActiveGeneration::finish(FinishReason reason, uint64_t fingerprint) {
   if (detokenizer_ && !stops_.stopped()) {
@@ -52,7 +60,8 @@ void ActiveGeneration::finish(FinishReason reason, uint64_t fingerprint) {
   news_.fingerprint = fingerprint;
   news_.ttft_s = seconds(first_ - arrived_);
   news_.total_s = seconds(last_ - arrived_);
-  if (sent_.size() > 1 && last_ > first_) news_.decode_tok_s = static_cast<double>(sent_.size() - 1) / seconds(last_ - first_);
+  if (sent_.size() > 1 && last_ > first_)
+    news_.decode_tok_s = static_cast<double>(sent_.size() - 1) / seconds(last_ - first_);
 }
 
 void ActiveGeneration::fail(const ServeError& error) {
@@ -71,6 +80,8 @@ Request ActiveGeneration::request(RequestId id) const {
   return request;
 }
 
-Delta ActiveGeneration::take() { return std::exchange(news_, {}); }
+Delta ActiveGeneration::take() {
+  return std::exchange(news_, {});
+}
 
 }  // namespace weft

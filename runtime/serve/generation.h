@@ -1,5 +1,6 @@
 #pragma once
-// One request as the coordinator sees it: what the client asked for, what it was told so far, and what is new.
+// One request as the coordinator sees it: what the client asked for, what it was told so far, and what is
+// new.
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -43,7 +44,8 @@ struct Generation {
   bool ignore_eos = false;
   std::vector<std::string> stop;
   ServeClock::time_point deadline = ServeClock::time_point::max();
-  // There is something to take. Called on a thread of the coordinator, without its lock; may call the coordinator.
+  // There is something to take. Called on a thread of the coordinator, without its lock; may call the
+  // coordinator.
   std::function<void()> notify;
 };
 
@@ -56,9 +58,9 @@ struct Delta {
   // In the last:
   std::optional<ServeError> error;  // then the rest is meaningless
   FinishReason finish = FinishReason::none;
-  std::string stop_string;          // what ended it, if one did
+  std::string stop_string;  // what ended it, if one did
   int prompt_tokens = 0, completion_tokens = 0, replays = 0;
-  uint64_t fingerprint = 0;         // 0 if a stop string ended it
+  uint64_t fingerprint = 0;  // 0 if a stop string ended it
   double ttft_s = 0, total_s = 0, decode_tok_s = 0;
 
   bool empty() const { return text.empty() && tokens.empty() && !last; }
@@ -72,8 +74,9 @@ class ActiveGeneration {
 
   void push(const TokenEvent& event);  // may finish it
   void fail(const ServeError& error);
-  Request request(RequestId id) const;  // what the engine has to do: the prompt, and every token told so far as its tail
-  Delta take();                         // what is new
+  Request request(
+      RequestId id) const;  // what the engine has to do: the prompt, and every token told so far as its tail
+  Delta take();             // what is new
 
   bool finished() const { return finished_; }
   const Generation& wanted() const { return wanted_; }
@@ -86,7 +89,8 @@ class ActiveGeneration {
   void finish(FinishReason reason, uint64_t fingerprint);
 
   Generation wanted_;
-  int32_t text_vocab_ = 0;  // ids below it have text: a model's vocabulary may be padded beyond its tokenizer's
+  int32_t text_vocab_ =
+      0;  // ids below it have text: a model's vocabulary may be padded beyond its tokenizer's
   std::optional<Detokenizer> detokenizer_;
   StopStrings stops_;
   std::vector<int32_t> sent_;  // tokens the engine generated

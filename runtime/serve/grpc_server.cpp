@@ -16,6 +16,16 @@ namespace {
 constexpr int max_request_bytes = 16 << 20;
 constexpr const char* service_name = "weft.v1.Weft";
 
+// gRPC takes a port modulo 65536.
+void check_address(const std::string& address) {
+  const size_t colon = address.rfind(':');
+  const std::string port = colon == std::string::npos ? "" : address.substr(colon + 1);
+  const bool digits =
+      !port.empty() && port.size() <= 5 && port.find_first_not_of("0123456789") == std::string::npos;
+  if (!digits || std::stoi(port) > 65535)
+    bad_input("cannot listen on ", address, ": it must be HOST:PORT with a port of 0 to 65535");
+}
+
 // Generate, GenerateBatch and Tokenize take bytes, see parse().
 using Base = v1::Weft::WithRawCallbackMethod_Generate<v1::Weft::WithRawCallbackMethod_GenerateBatch<
     v1::Weft::WithRawCallbackMethod_Tokenize<v1::Weft::WithCallbackMethod_GetModelInfo<
@@ -65,9 +75,14 @@ class WeftService final : public Base {
     parse(bytes, request);
     std::vector<int32_t> ids;
     switch (request.input_case()) {
-      case v1::TokenizeRequest::kText: ids = text_.encode(request.text()); break;
-      case v1::TokenizeRequest::kChat: ids = encode_chat(request.chat(), text_); break;
-      case v1::TokenizeRequest::INPUT_NOT_SET: bad_input("the request has no input; set one of text and chat");
+      case v1::TokenizeRequest::kText:
+        ids = text_.encode(request.text());
+        break;
+      case v1::TokenizeRequest::kChat:
+        ids = encode_chat(request.chat(), text_);
+        break;
+      case v1::TokenizeRequest::INPUT_NOT_SET:
+        bad_input("the request has no input; set one of text and chat");
     }
     v1::TokenizeResponse response;
     response.mutable_token_ids()->Add(ids.begin(), ids.end());
@@ -109,10 +124,12 @@ struct GrpcServer::Impl {
 GrpcServer::GrpcServer(const std::string& address, Coordinator& coordinator, const TextFront& text,
                        const ServerIdentity& identity)
     : impl_(std::make_unique<Impl>(coordinator, text, identity)) {
+  check_address(address);
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // a second server on the port must fail, not share it
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT,
+                             0);  // a second server on the port must fail, not share it
   builder.SetMaxReceiveMessageSize(max_request_bytes);
   builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &impl_->port);
   builder.RegisterService(&impl_->service);
@@ -122,20 +139,27 @@ GrpcServer::GrpcServer(const std::string& address, Coordinator& coordinator, con
   set_serving(false);
 }
 
-GrpcServer::~GrpcServer() { stop(0); }
+GrpcServer::~GrpcServer() {
+  stop(0);
+}
 
-int GrpcServer::port() const { return impl_->port; }
+int GrpcServer::port() const {
+  return impl_->port;
+}
 
 void GrpcServer::set_serving(bool serving) {
   impl_->server->GetHealthCheckService()->SetServingStatus(serving);
   impl_->server->GetHealthCheckService()->SetServingStatus(service_name, serving);
 }
 
-void GrpcServer::stop_serving() { impl_->server->GetHealthCheckService()->Shutdown(); }
+void GrpcServer::stop_serving() {
+  impl_->server->GetHealthCheckService()->Shutdown();
+}
 
 void GrpcServer::stop(double grace_s) {
   if (!impl_->server) return;
-  const auto grace = std::chrono::duration_cast<std::chrono::system_clock::duration>(std::chrono::duration<double>(grace_s));
+  const auto grace =
+      std::chrono::duration_cast<std::chrono::system_clock::duration>(std::chrono::duration<double>(grace_s));
   impl_->server->Shutdown(std::chrono::system_clock::now() + grace);
   impl_->server->Wait();
 }

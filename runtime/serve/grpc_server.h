@@ -9,20 +9,21 @@
 namespace weft {
 
 struct ServerIdentity {
-  std::string model;    // shown by GetModelInfo
+  std::string model;  // shown by GetModelInfo
   std::string version;
 };
 
 class GrpcServer {
  public:
-  // Listens at once, on "host:port" (port 0: one the system chooses). Refuses an address that cannot be had with one
-  // sentence. Health starts as NOT_SERVING.
-  GrpcServer(const std::string& address, Coordinator& coordinator, const TextFront& text, const ServerIdentity& identity);
+  // Listens at once, on "host:port" (port 0: one the system chooses). Refuses an address that cannot be had
+  // with one sentence. Health starts as NOT_SERVING.
+  GrpcServer(const std::string& address, Coordinator& coordinator, const TextFront& text,
+             const ServerIdentity& identity);
   ~GrpcServer();  // stop(0)
 
   int port() const;
   void set_serving(bool serving);
-  void stop_serving();             // NOT_SERVING from now on, whatever set_serving() says
+  void stop_serving();  // NOT_SERVING from now on, whatever set_serving() says
   // No new calls; waits this long for those that run, then cancels them.
   void stop(double grace_s);
 

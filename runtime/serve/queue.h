@@ -26,7 +26,8 @@ class Queue {
     changed_.notify_all();
   }
 
-  // Moves all items to `out`, which is cleared first. wait: sleeps until there is one. False: closed, and none is left.
+  // Moves all items to `out`, which is cleared first. wait: sleeps until there is one. False: closed, and
+  // none is left.
   bool take(std::vector<T>& out, bool wait) {
     out.clear();
     std::unique_lock lock(mutex_);

@@ -23,7 +23,9 @@ using v1::worker::ToWorker;
 constexpr uint32_t max_login_bytes = 1024;
 constexpr int login_timeout_s = 5, drain_timeout_ms = 10'000;
 
-double now_s() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+double now_s() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
 
 std::string random_token() {
   unsigned char bytes[32];
@@ -46,8 +48,12 @@ bool equal_secret(const std::string& a, const std::string& b) {
 
 }  // namespace
 
-RemoteLink::RemoteLink(const std::string& listen, const std::string& reach, StartJob start, const RestartPolicy& policy)
-    : start_(std::move(start)), policy_(policy), listener_(listen_tcp(listen, port_)), closed_(::eventfd(0, EFD_CLOEXEC)) {
+RemoteLink::RemoteLink(const std::string& listen, const std::string& reach, StartJob start,
+                       const RestartPolicy& policy)
+    : start_(std::move(start)),
+      policy_(policy),
+      listener_(listen_tcp(listen, port_)),
+      closed_(::eventfd(0, EFD_CLOEXEC)) {
   invitation_ = {cat(reach, ":", port_), random_token()};
   job_ = start_(invitation_);
 }
@@ -112,19 +118,26 @@ EngineEvent RemoteLink::next() {
       return lost("the worker job ended before it connected; its own messages are above");
     }
     switch (wait(socket_->fd(), -1)) {
-      case Wake::closed: return end_job();
-      case Wake::input: return read();
-      case Wake::job_ended: return lost("the worker job ended; its own messages are above");
+      case Wake::closed:
+        return end_job();
+      case Wake::input:
+        return read();
+      case Wake::job_ended:
+        return lost("the worker job ended; its own messages are above");
     }
   }
 }
 
-// Waits for a connection that knows the token. False: the job has ended, or (then job_ is null) close() was called.
+// Waits for a connection that knows the token. False: the job has ended, or (then job_ is null) close() was
+// called.
 bool RemoteLink::connect() {
   for (;;) {
     switch (wait(listener_.get(), -1)) {
-      case Wake::closed: job_.reset(); return false;
-      case Wake::job_ended: return false;
+      case Wake::closed:
+        job_.reset();
+        return false;
+      case Wake::job_ended:
+        return false;
       case Wake::input:
         if (auto worker = accept_worker()) {
           set_socket(std::move(worker));
@@ -140,7 +153,8 @@ std::unique_ptr<FrameSocket> RemoteLink::accept_worker() {
   auto socket = std::make_unique<FrameSocket>(std::move(peer));
   socket->set_receive_timeout(login_timeout_s);
   FromWorker frame;
-  if (!socket->receive(frame, max_login_bytes) || !frame.has_login() || !equal_secret(frame.login().token(), invitation_.token))
+  if (!socket->receive(frame, max_login_bytes) || !frame.has_login() ||
+      !equal_secret(frame.login().token(), invitation_.token))
     return nullptr;
   socket->set_receive_timeout(0);
   return socket;
@@ -154,10 +168,14 @@ EngineEvent RemoteLink::read() {
       was_ready_ = true;
       ready_since_ = now_s();
       return from_proto(frame.hello().info());
-    case FromWorker::kTokens: return from_proto(frame.tokens());
-    case FromWorker::kStats: return from_proto(frame.stats());
-    case FromWorker::kFatal: return lost(frame.fatal().sentence());
-    default: return lost("the worker job sent a frame of unknown kind");
+    case FromWorker::kTokens:
+      return from_proto(frame.tokens());
+    case FromWorker::kStats:
+      return from_proto(frame.stats());
+    case FromWorker::kFatal:
+      return lost(frame.fatal().sentence());
+    default:
+      return lost("the worker job sent a frame of unknown kind");
   }
 }
 
@@ -169,7 +187,8 @@ EngineEvent RemoteLink::lost(const std::string& sentence) {
   if (ready_since_ > 0 && now_s() - ready_since_ > policy_.stable_s) restarts_ = 0;
   ready_since_ = 0;
   if (++restarts_ > policy_.max_restarts)
-    return EngineEnded{cat("the workers failed ", restarts_, " times in a row, the last time because: ", sentence)};
+    return EngineEnded{
+        cat("the workers failed ", restarts_, " times in a row, the last time because: ", sentence)};
   return EngineLost{sentence};
 }
 

@@ -1,6 +1,7 @@
 #pragma once
-// The link to an engine in a worker job: processes that may die at any time. The job is started by next(), connects back
-// over TCP and proves with a random token that it is ours; when it dies another one is started, a bounded number of times.
+// The link to an engine in a worker job: processes that may die at any time. The job is started by next(),
+// connects back over TCP and proves with a random token that it is ours; when it dies another one is started,
+// a bounded number of times.
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -25,8 +26,8 @@ struct WorkerInvitation {
 };
 
 struct RestartPolicy {
-  int max_restarts = 5;            // in a row; a job that served for `stable_s` makes it a new row
-  double first_delay_s = 0.1;      // doubles each time, up to 5 s
+  int max_restarts = 5;        // in a row; a job that served for `stable_s` makes it a new row
+  double first_delay_s = 0.1;  // doubles each time, up to 5 s
   double stable_s = 60;
 };
 
@@ -34,9 +35,10 @@ class RemoteLink final : public EngineLink {
  public:
   using StartJob = std::function<std::unique_ptr<WorkerJob>(const WorkerInvitation&)>;
 
-  // listen: "127.0.0.1", or "0.0.0.0" for workers on other hosts, which then reach this one as `reach`. The first job is
-  // started here.
-  RemoteLink(const std::string& listen, const std::string& reach, StartJob start, const RestartPolicy& policy = {});
+  // listen: "127.0.0.1", or "0.0.0.0" for workers on other hosts, which then reach this one as `reach`. The
+  // first job is started here.
+  RemoteLink(const std::string& listen, const std::string& reach, StartJob start,
+             const RestartPolicy& policy = {});
   ~RemoteLink() override;
 
   void submit(const Request& request) override;
@@ -63,9 +65,9 @@ class RemoteLink final : public EngineLink {
   WorkerInvitation invitation_;
   std::unique_ptr<WorkerJob> job_;
   bool was_ready_ = false;
-  int restarts_ = 0;                  // in a row
-  double ready_since_ = 0;            // seconds of a steady clock
-  std::mutex mutex_;                  // guards the pointer socket_, which other threads send through
+  int restarts_ = 0;        // in a row
+  double ready_since_ = 0;  // seconds of a steady clock
+  std::mutex mutex_;        // guards the pointer socket_, which other threads send through
   std::shared_ptr<FrameSocket> socket_;
 };
 

@@ -61,11 +61,13 @@ TEST(Coordinator, ManyThreadsEachGetTheirOwnAnswer) {
   EXPECT_EQ(stats.finished + stats.cancelled, 200);
 }
 
-// The promise of the coordinator: whenever the engine is lost, the client's stream is the one it would have been.
+// The promise of the coordinator: whenever the engine is lost, the client's stream is the one it would have
+// been.
 TEST(Coordinator, LosingTheEngineDoesNotChangeAStream) {
   Served served(300us, {.max_requests = 64, .max_replays = 100});
   std::vector<std::unique_ptr<Asked>> asked;
-  for (int i = 0; i < 16; ++i) asked.push_back(std::make_unique<Asked>(served.coordinator, generation({i, 9}, 60, i)));
+  for (int i = 0; i < 16; ++i)
+    asked.push_back(std::make_unique<Asked>(served.coordinator, generation({i, 9}, 60, i)));
   int losses = 0;
   std::thread trouble([&] {
     std::mt19937 random(1);
@@ -112,14 +114,18 @@ TEST(Coordinator, StopStringEndsTheTextBeforeItAndFreesTheEngine) {
   EXPECT_EQ(answer.stop_string, stop);
   EXPECT_EQ(answer.finish, FinishReason::stop);
   EXPECT_LT(answer.completion_tokens, 200);
-  for (int i = 0; i < 1000 && served.coordinator.stats().engine.running > 0; ++i) std::this_thread::sleep_for(1ms);
+  for (int i = 0; i < 1000 && served.coordinator.stats().engine.running > 0; ++i)
+    std::this_thread::sleep_for(1ms);
   EXPECT_EQ(served.coordinator.stats().engine.running, 0);
 }
 
 TEST(Coordinator, QueueIsBoundedAndABatchIsAllOrNothing) {
   Served served(5ms, {.max_requests = 3});
   Asked a(served.coordinator, generation({1}, 400)), b(served.coordinator, generation({2}, 400));
-  EXPECT_EQ(code_of([&] { served.coordinator.submit({generation({3}, 1), generation({4}, 1)}); }), ServeCode::resource_exhausted);
+  EXPECT_EQ(code_of([&] {
+              served.coordinator.submit({generation({3}, 1), generation({4}, 1)});
+            }),
+            ServeCode::resource_exhausted);
   EXPECT_EQ(served.coordinator.stats().unfinished, 2);
   Asked c(served.coordinator, generation({5}, 400));
   EXPECT_EQ(code_of([&] { served.coordinator.submit({generation({6}, 1)}); }), ServeCode::resource_exhausted);
@@ -197,7 +203,8 @@ TEST(Admission, RefusesWhatCanNeverWork) {
   const auto refused = [](const std::function<void(Generation&)>& spoil, bool has_text = true) {
     Generation g = generation({1, 2}, 16);
     spoil(g);
-    return code_of([&] { check_generation(g, fake_vocab, fake_max_model_len, has_text); }) == ServeCode::invalid_argument;
+    return code_of([&] { check_generation(g, fake_vocab, fake_max_model_len, has_text); }) ==
+           ServeCode::invalid_argument;
   };
   EXPECT_FALSE(refused([](Generation&) {}));
   EXPECT_TRUE(refused([](Generation& g) { g.prompt = {}; }));

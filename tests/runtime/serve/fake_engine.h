@@ -1,6 +1,7 @@
 #pragma once
-// An engine without a model, and a link to it that can lose it at any time. Each token is a hash of everything before it:
-// a request that is replayed with one token missing, doubled or out of place gives another answer.
+// An engine without a model, and a link to it that can lose it at any time. Each token is a hash of
+// everything before it: a request that is replayed with one token missing, doubled or out of place gives
+// another answer.
 #include <atomic>
 #include <chrono>
 #include <deque>
@@ -62,7 +63,8 @@ class FakeEngine final : public Engine {
       event.token = fake_token(request.prompt, request.sampling.seed);
       request.prompt.push_back(event.token);
       ++stats_.generated_tokens;
-      if (++request.n_generated == request.max_tokens || static_cast<int64_t>(request.prompt.size()) == fake_max_model_len) {
+      if (++request.n_generated == request.max_tokens ||
+          static_cast<int64_t>(request.prompt.size()) == fake_max_model_len) {
         event.finish = FinishReason::length;
         event.fingerprint = 7;
         ended.push_back(id);
@@ -89,7 +91,8 @@ class FakeEngine final : public Engine {
   EngineStats stats_;
 };
 
-// Runs a FakeEngine on a thread; lose() takes it away in the middle of whatever it does, and next() starts another.
+// Runs a FakeEngine on a thread; lose() takes it away in the middle of whatever it does, and next() starts
+// another.
 class FakeLink final : public EngineLink {
  public:
   explicit FakeLink(std::chrono::microseconds step_time = {}) : step_time_(step_time) { start(); }

@@ -63,19 +63,6 @@ TEST_F(GrpcServerTest, StreamsAnAnswer) {
   EXPECT_GT(result.last.timings().decode_tok_s(), 0);
 }
 
-TEST_F(GrpcServerTest, TextPromptIsTokenizedLikeTokenize) {
-  grpc::ClientContext context;
-  v1::TokenizeRequest request;
-  request.set_text("a b");
-  v1::TokenizeResponse response;
-  ASSERT_TRUE(stub_->Tokenize(&context, request, &response).ok());
-  const std::vector<int32_t> prompt(response.token_ids().begin(), response.token_ids().end());
-  if (std::ranges::any_of(prompt, [](int32_t id) { return id >= fake_vocab; })) GTEST_SKIP() << "ids beyond the fake vocabulary";
-  v1::GenerateRequest generate_request = ids({}, 5);
-  generate_request.set_text("a b");
-  EXPECT_EQ(generate(generate_request).tokens, fake_answer(prompt, 5, 0));
-}
-
 TEST_F(GrpcServerTest, BatchTagsResultsAndKeepsErrorsApart) {
   v1::GenerateBatchRequest batch;
   for (int i = 0; i < 5; ++i) *batch.add_requests() = ids({i + 1}, 10 + i);
@@ -130,12 +117,15 @@ TEST_F(GrpcServerTest, BadRequestsGetInvalidArgumentAndOneSentence) {
 
 // A client in another language, or none, can send bytes that are no request.
 TEST_F(GrpcServerTest, MalformedBytesAndInvalidUtf8AreInvalidArguments) {
-  for (const std::string& bytes : {std::string("\x0a\x02\xc3\x28", 4), std::string("\xff\xff\xff\xff\xff"), std::string("\x0a\x7f" "a")}) {
+  for (const std::string& bytes : {std::string("\x0a\x02\xc3\x28", 4), std::string("\xff\xff\xff\xff\xff"),
+                                   std::string("\x0a\x7f"
+                                               "a")}) {
     grpc::TemplatedGenericStub<grpc::ByteBuffer, grpc::ByteBuffer> stub(channel_);
     grpc::ClientContext context;
     grpc::CompletionQueue queue;
     const grpc::Slice slice(bytes);
-    const auto call = stub.PrepareUnaryCall(&context, "/weft.v1.Weft/Generate", grpc::ByteBuffer(&slice, 1), &queue);
+    const auto call =
+        stub.PrepareUnaryCall(&context, "/weft.v1.Weft/Generate", grpc::ByteBuffer(&slice, 1), &queue);
     grpc::ByteBuffer response;
     grpc::Status status;
     call->StartCall();
@@ -150,7 +140,8 @@ TEST_F(GrpcServerTest, MalformedBytesAndInvalidUtf8AreInvalidArguments) {
 }
 
 TEST_F(GrpcServerTest, AnOversizedMessageIsRefusedAndTheServerGoesOn) {
-  EXPECT_EQ(generate(ids(std::vector<int32_t>(20 << 20, 1), 5)).status.error_code(), StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(generate(ids(std::vector<int32_t>(20 << 20, 1), 5)).status.error_code(),
+            StatusCode::RESOURCE_EXHAUSTED);
   EXPECT_TRUE(generate(ids({1}, 5)).status.ok());
 }
 
@@ -174,7 +165,8 @@ TEST_F(GrpcServerTest, ClientsThatLeaveAndDeadlinesFreeTheEngine) {
     context.TryCancel();
     EXPECT_EQ(stream->Finish().error_code(), StatusCode::CANCELLED);
   }
-  for (int i = 0; i < 2000 && served_.coordinator.stats().unfinished > 0; ++i) std::this_thread::sleep_for(1ms);
+  for (int i = 0; i < 2000 && served_.coordinator.stats().unfinished > 0; ++i)
+    std::this_thread::sleep_for(1ms);
   const CoordinatorStats stats = served_.coordinator.stats();
   EXPECT_EQ(stats.unfinished, 0);
   EXPECT_EQ(stats.cancelled, 2);
@@ -215,8 +207,10 @@ TEST_F(GrpcServerTest, WhileDrainingNewCallsAreUnavailable) {
   EXPECT_EQ(generate(ids({1}, 5)).status.error_code(), StatusCode::UNAVAILABLE);
 }
 
-TEST_F(GrpcServerTest, APortInUseIsRefused) {
-  EXPECT_THROW(GrpcServer(address_, served_.coordinator, text_, {}), InputError);
+TEST_F(GrpcServerTest, AddressesThatCannotBeHadAreRefused) {
+  for (const std::string& address :
+       {address_, std::string("nonsense"), std::string("127.0.0.1:99999"), std::string("127.0.0.1:")})
+    EXPECT_THROW(GrpcServer(address, served_.coordinator, text_, {}), InputError) << address;
 }
 
 }  // namespace

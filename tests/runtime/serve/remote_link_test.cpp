@@ -17,7 +17,8 @@ using v1::worker::ToWorker;
 
 FrameSocket connect_to(const WorkerInvitation& invitation) {
   const size_t colon = invitation.address.rfind(':');
-  return FrameSocket(connect_tcp(invitation.address.substr(0, colon), static_cast<uint16_t>(std::stoi(invitation.address.substr(colon + 1)))));
+  return FrameSocket(connect_tcp(invitation.address.substr(0, colon),
+                                 static_cast<uint16_t>(std::stoi(invitation.address.substr(colon + 1)))));
 }
 
 void login(FrameSocket& socket, const std::string& token) {
@@ -44,24 +45,30 @@ class ThreadJob final : public WorkerJob {
   std::thread thread_;
 };
 
-// A worker over a FakeEngine, as launcher/worker.cpp is over a real one. It dies without a word after `frames` frames of tokens.
+// A worker over a FakeEngine, as launcher/worker.cpp is over a real one. It dies without a word after
+// `frames` frames of tokens.
 void fake_worker(const WorkerInvitation& invitation, int frames) {
   FrameSocket socket = connect_to(invitation);
   login(socket, invitation.token);
   CommandQueue commands;
   std::thread reader([&] {
     for (ToWorker frame; socket.receive(frame) && !frame.has_drain();) {
-      if (frame.has_submit()) commands.push(from_proto(frame.submit()));
-      else commands.push(RequestId{frame.cancel().id()});
+      if (frame.has_submit())
+        commands.push(from_proto(frame.submit()));
+      else
+        commands.push(RequestId{frame.cancel().id()});
     }
     commands.close();
   });
   FakeEngine engine(100us);
   run_engine(engine, commands, [&](const EngineEvent& event) {
     FromWorker frame;
-    if (const auto* ready = std::get_if<EngineReady>(&event)) *frame.mutable_hello()->mutable_info() = to_proto(*ready);
-    else if (const auto* tokens = std::get_if<std::vector<TokenEvent>>(&event)) *frame.mutable_tokens() = to_proto(*tokens);
-    else *frame.mutable_stats() = to_proto(std::get<EngineStats>(event));
+    if (const auto* ready = std::get_if<EngineReady>(&event))
+      *frame.mutable_hello()->mutable_info() = to_proto(*ready);
+    else if (const auto* tokens = std::get_if<std::vector<TokenEvent>>(&event))
+      *frame.mutable_tokens() = to_proto(*tokens);
+    else
+      *frame.mutable_stats() = to_proto(std::get<EngineStats>(event));
     if (frame.has_tokens() && frames-- == 0) ::shutdown(socket.fd(), SHUT_RDWR);
     socket.send(frame);
   });
@@ -101,11 +108,13 @@ TEST(RemoteLink, RestartsItsJobAndStreamsGoOn) {
 }
 
 TEST(RemoteLink, GivesUpAfterTooManyFailuresInARow) {
-  RemoteLink link("127.0.0.1", "127.0.0.1",
-                  [](const WorkerInvitation& i) { return std::make_unique<ThreadJob>([=] { fake_worker(i, 0); }); },
-                  {.max_restarts = 2, .first_delay_s = 0.001});
+  RemoteLink link(
+      "127.0.0.1", "127.0.0.1",
+      [](const WorkerInvitation& i) { return std::make_unique<ThreadJob>([=] { fake_worker(i, 0); }); },
+      {.max_restarts = 2, .first_delay_s = 0.001});
   Coordinator coordinator(link, nullptr, {.max_replays = 100});
-  std::thread run([&] { EXPECT_THAT(coordinator.run([](bool) {}), ::testing::HasSubstr("3 times in a row")); });
+  std::thread run(
+      [&] { EXPECT_THAT(coordinator.run([](bool) {}), ::testing::HasSubstr("3 times in a row")); });
   while (!coordinator.model()) std::this_thread::sleep_for(1ms);
   EXPECT_EQ(Asked(coordinator, generation({1}, 5)).all().error->code(), ServeCode::unavailable);
   run.join();
@@ -117,7 +126,8 @@ TEST(RemoteLink, ABadModelEndsTheLinkWithItsSentence) {
       FrameSocket socket = connect_to(i);
       login(socket, i.token);
       FromWorker frame;
-      frame.mutable_fatal()->set_sentence("model caf\xe9.gguf is truncated");  // a file name need not be UTF-8
+      frame.mutable_fatal()->set_sentence(
+          "model caf\xe9.gguf is truncated");  // a file name need not be UTF-8
       socket.send(frame);
       ToWorker none;
       socket.receive(none);
@@ -127,7 +137,8 @@ TEST(RemoteLink, ABadModelEndsTheLinkWithItsSentence) {
 }
 
 TEST(RemoteLink, AJobThatNeverConnectsEndsTheLink) {
-  RemoteLink link("127.0.0.1", "127.0.0.1", [](const WorkerInvitation&) { return std::make_unique<ThreadJob>([] {}); });
+  RemoteLink link("127.0.0.1", "127.0.0.1",
+                  [](const WorkerInvitation&) { return std::make_unique<ThreadJob>([] {}); });
   EXPECT_NE(expect_event<EngineEnded>(link).sentence, "");
 }
 
@@ -138,7 +149,8 @@ TEST(RemoteLink, StrangersAndGarbageAreNotTheWorker) {
         FrameSocket stranger = connect_to(i);
         login(stranger, std::string(i.token.size(), '0'));
       }
-      for (const std::string& bytes : {std::string("\xff\xff\xff\xff", 4), std::string("GET / HTTP/1.1\r\n"), std::string("\x03\0\0\0abc", 7)}) {
+      for (const std::string& bytes : {std::string("\xff\xff\xff\xff", 4), std::string("GET / HTTP/1.1\r\n"),
+                                       std::string("\x03\0\0\0abc", 7)}) {
         FrameSocket garbage = connect_to(i);
         EXPECT_GT(::send(garbage.fd(), bytes.data(), bytes.size(), MSG_NOSIGNAL), 0);
       }
@@ -153,7 +165,9 @@ TEST(RemoteLink, StrangersAndGarbageAreNotTheWorker) {
 TEST(RemoteLink, CloseInterruptsTheWaitForAJob) {
   std::atomic<bool> leave = false;
   RemoteLink link("127.0.0.1", "127.0.0.1", [&](const WorkerInvitation&) {
-    return std::make_unique<ThreadJob>([&] { while (!leave) std::this_thread::sleep_for(1ms); });
+    return std::make_unique<ThreadJob>([&] {
+      while (!leave) std::this_thread::sleep_for(1ms);
+    });
   });
   std::thread closer([&] {
     link.close();
@@ -168,7 +182,17 @@ TEST(FrameSocket, RoundTripAndLimits) {
   int fds[2];
   ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
   FrameSocket a{FileDescriptor(fds[0])}, b{FileDescriptor(fds[1])};
-  const Request request{.id = 9, .prompt = {1, 2, 3}, .n_generated = 2, .max_tokens = 5, .ignore_eos = true, .sampling = {.temperature = 0.5f, .top_k = 3, .top_p = 0.25f, .min_p = 0.125f, .repetition_penalty = 1.5f, .seed = ~0ull}};
+  const Request request{.id = 9,
+                        .prompt = {1, 2, 3},
+                        .n_generated = 2,
+                        .max_tokens = 5,
+                        .ignore_eos = true,
+                        .sampling = {.temperature = 0.5f,
+                                     .top_k = 3,
+                                     .top_p = 0.25f,
+                                     .min_p = 0.125f,
+                                     .repetition_penalty = 1.5f,
+                                     .seed = ~0ull}};
   ToWorker sent, got;
   *sent.mutable_submit() = to_proto(request);
   ASSERT_TRUE(a.send(sent));
