@@ -1,11 +1,10 @@
 #pragma once
-// Text to token ids and back, identical to Hugging Face `tokenizers` for the pipelines of GPT-2, SmolLM2,
-// Llama 2 and 3, Mistral and Qwen. A tokenizer is immutable after it is built: any number of threads may
-// share one.
+// Text to token ids and back, identical to Hugging Face `tokenizers` for the pipelines of GPT-2, SmolLM2, Llama 2 and
+// 3, Mistral and Qwen, for every character that the Unicode tables of PCRE2 and ICU know (Debian 12: Unicode 14, 15).
+// A tokenizer is immutable after it is built: any number of threads may share one.
 //
 // The pipeline of encode(), each stage in a file of its own:
-//   added tokens (added_tokens.h) -> normalizer (normalizer.h) -> pre-tokenizer (pre_tokenizer.h) -> BPE
-//   (bpe.h)
+//   added tokens (added_tokens.h) -> normalizer (normalizer.h) -> pre-tokenizer (pre_tokenizer.h) -> BPE (bpe.h)
 #include <cstdint>
 #include <filesystem>
 #include <memory>
