@@ -4,7 +4,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
-#include <spdlog/spdlog.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -66,14 +65,6 @@ void append_engine_flags(std::vector<std::string>& command, const EngineConfig& 
   flag("--block-size", c.block_size);
 }
 
-// This process's, under the name of the flag.
-std::string log_level() {
-  const spdlog::level::level_enum level = spdlog::get_level();
-  if (level == spdlog::level::warn) return "warn";
-  const auto name = spdlog::level::to_string_view(level);
-  return {name.data(), name.size()};
-}
-
 }  // namespace
 
 std::vector<std::string> worker_command(const ServeOptions& options) {
@@ -100,7 +91,7 @@ std::vector<std::string> worker_command(const ServeOptions& options) {
   command.insert(command.end(), {std::filesystem::read_symlink("/proc/self/exe").string(), "worker",
                                  "--model", std::filesystem::absolute(options.common.model).string()});
   append_engine_flags(command, options.common.engine);
-  command.insert(command.end(), {"--log-level", log_level()});
+  command.insert(command.end(), {"--log-level", options.common.log_level});
   return command;
 }
 
