@@ -19,5 +19,5 @@ function(weft_test name)
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gtest GTest::gmock GTest::gtest_main)
   include(GoogleTest)
   gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60
-    PROPERTIES TIMEOUT 600 LABELS "${ARG_LABELS}" ENVIRONMENT "WEFT_PIN=0;WEFT_SOURCE_DIR=${PROJECT_SOURCE_DIR}")
+    PROPERTIES TIMEOUT 600 LABELS "${ARG_LABELS}" ENVIRONMENT "WEFT_PIN=0\\;WEFT_SOURCE_DIR=${PROJECT_SOURCE_DIR}")
 endfunction()
