@@ -33,6 +33,10 @@ void read_switched_window(const ConfigReader& json, ModelConfig& config, int64_t
 // Embedding, norms, attention and head; then one MLP a layer.
 void decoder_weights(WeightTable& table, const ModelConfig& config);
 void mlp_weights(WeightTable& table, const ModelConfig& config, int layer);
+// Router and experts of one layer. `module` is the MoE's name ("model.layers.{i}.mlp."), the others what it calls an expert's
+// matrices. transformers 5 in memory, and llama.cpp, stack the experts; both forms are known too.
+void moe_weights(WeightTable& table, const ModelConfig& config, int layer, const std::string& module, const std::string& gate,
+                 const std::string& up, const std::string& down);
 
 // The pre-norm block: x = attention(norm(residual += x)); x = ffn(norm(residual += x)). On entry x is what the previous
 // sublayer adds to the residual, on return what this block's last one adds. All rows are this rank's own.

@@ -11,6 +11,19 @@ void mlp_weights(WeightTable& t, const ModelConfig& c, int i) {
   t.matrix(Slot::down, Shard::mlp_cols, H, F, mlp + "down_proj.weight", "blk.{i}.ffn_down.weight", i);
 }
 
+void moe_weights(WeightTable& t, const ModelConfig& c, int i, const std::string& module, const std::string& gate,
+                 const std::string& up, const std::string& down) {
+  const int64_t H = c.hidden_size, F = c.moe.intermediate_size;
+  const std::string expert = module + "experts.{e}.", stacked = "model.layers.{i}.mlp.experts.", blk = "blk.{i}.";
+  t.matrix(Slot::router, Shard::replicate, c.moe.n_experts, H, module + "gate.weight", blk + "ffn_gate_inp.weight", i);
+  t.experts(Slot::expert_gate, Shard::mlp, F, H, expert + gate + ".weight", stacked + "gate_up_proj", 2 * F, 0,
+            blk + "ffn_gate_exps.weight", i);
+  t.experts(Slot::expert_up, Shard::mlp, F, H, expert + up + ".weight", stacked + "gate_up_proj", 2 * F, F,
+            blk + "ffn_up_exps.weight", i);
+  t.experts(Slot::expert_down, Shard::mlp_cols, H, F, expert + down + ".weight", stacked + "down_proj", H, 0,
+            blk + "ffn_down_exps.weight", i);
+}
+
 void decoder_weights(WeightTable& t, const ModelConfig& c) {
   const int64_t V = c.vocab_size, H = c.hidden_size, D = c.head_dim, Q = c.n_heads * D, KV = c.n_kv_heads * D;
   t.matrix(Slot::embed, Shard::vocab, V, H, "model.embed_tokens.weight", "token_embd.weight");

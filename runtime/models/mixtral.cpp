@@ -15,17 +15,8 @@ void read(const ConfigReader& json, ModelConfig& config) {
 
 void weights(WeightTable& t, const ModelConfig& c) {
   decoder_weights(t, c);
-  const int64_t H = c.hidden_size, F = c.moe.intermediate_size;
-  for (int i = 0; i < c.n_layers; ++i) {
-    const std::string moe = "model.layers.{i}.block_sparse_moe.", fused = "model.layers.{i}.mlp.experts.";
-    t.matrix(Slot::router, Shard::replicate, c.moe.n_experts, H, moe + "gate.weight", "blk.{i}.ffn_gate_inp.weight", i);
-    t.experts(Slot::expert_gate, Shard::mlp, F, H, moe + "experts.{e}.w1.weight", fused + "gate_up_proj", 2 * F, 0,
-              "blk.{i}.ffn_gate_exps.weight", i);
-    t.experts(Slot::expert_up, Shard::mlp, F, H, moe + "experts.{e}.w3.weight", fused + "gate_up_proj", 2 * F, F,
-              "blk.{i}.ffn_up_exps.weight", i);
-    t.experts(Slot::expert_down, Shard::mlp_cols, H, F, moe + "experts.{e}.w2.weight", fused + "down_proj", H, 0,
-              "blk.{i}.ffn_down_exps.weight", i);
-  }
+  for (int i = 0; i < c.n_layers; ++i)
+    moe_weights(t, c, i, "model.layers.{i}.block_sparse_moe.", "w1", "w3", "w2");
 }
 
 extern const Architecture architecture = {"mixtral", read, weights, pre_norm_block, true};

@@ -31,18 +31,8 @@ void read(const ConfigReader& json, ModelConfig& config) {
 
 void weights(WeightTable& t, const ModelConfig& c) {
   decoder_weights(t, c);
-  const int64_t H = c.hidden_size, F = c.moe.intermediate_size;
-  const std::string mlp = "model.layers.{i}.mlp.";
-  for (int i = 0; i < c.n_layers; ++i) {
-    if (!c.moe_layer[i]) continue;
-    t.matrix(Slot::router, Shard::replicate, c.moe.n_experts, H, mlp + "gate.weight", "blk.{i}.ffn_gate_inp.weight", i);
-    t.experts(Slot::expert_gate, Shard::mlp, F, H, mlp + "experts.{e}.gate_proj.weight", mlp + "experts.gate_up_proj", 2 * F, 0,
-              "blk.{i}.ffn_gate_exps.weight", i);
-    t.experts(Slot::expert_up, Shard::mlp, F, H, mlp + "experts.{e}.up_proj.weight", mlp + "experts.gate_up_proj", 2 * F, F,
-              "blk.{i}.ffn_up_exps.weight", i);
-    t.experts(Slot::expert_down, Shard::mlp_cols, H, F, mlp + "experts.{e}.down_proj.weight", mlp + "experts.down_proj", H, 0,
-              "blk.{i}.ffn_down_exps.weight", i);
-  }
+  for (int i = 0; i < c.n_layers; ++i)
+    if (c.moe_layer[i]) moe_weights(t, c, i, "model.layers.{i}.mlp.", "gate_proj", "up_proj", "down_proj");
 }
 
 extern const Architecture architecture = {"qwen3_moe", read, weights, pre_norm_block, false};
