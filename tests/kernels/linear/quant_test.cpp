@@ -36,8 +36,7 @@ void read(std::ifstream& file, std::vector<T>& out) {
 }
 
 Golden load_golden() {
-  const char* root = std::getenv("WEFT_SOURCE_DIR");
-  std::ifstream file(std::string(root ? root : ".") + "/tests/kernels/linear/quant_golden.bin", std::ios::binary);
+  std::ifstream file(std::string(WEFT_SOURCE_DIR) + "/tests/kernels/linear/quant_golden.bin", std::ios::binary);
   Golden golden;
   read(file, golden.source);
   for (DType dtype : kTypes) {

@@ -16,7 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-fs::path root() { return fs::path(WEFT_TEST_SOURCE_DIR) / "tests/golden/models"; }
+fs::path root() { return fs::path(WEFT_SOURCE_DIR) / "tests/golden/models"; }
 
 template <class T>
 std::vector<T> tensor(const MappedFile& file, const std::map<std::string, SafetensorsEntry>& header, const std::string& name) {

@@ -12,9 +12,7 @@
 namespace weft {
 
 inline std::unique_ptr<Tokenizer> test_tokenizer() {
-  const char* source = std::getenv("WEFT_SOURCE_DIR");
-  return Tokenizer::from_hf_directory(std::filesystem::path(source ? source : ".") /
-                                      "tests/golden/models/llama3");
+  return Tokenizer::from_hf_directory(std::filesystem::path(WEFT_SOURCE_DIR) / "tests/golden/models/llama3");
 }
 
 inline Generation generation(std::vector<int32_t> prompt, int max_tokens, uint64_t seed = 0) {

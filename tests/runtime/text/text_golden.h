@@ -16,7 +16,7 @@
 namespace weft {
 
 inline std::filesystem::path text_golden_dir() {
-  return std::filesystem::path(std::getenv("WEFT_SOURCE_DIR")) / "tests/golden/text";
+  return std::filesystem::path(WEFT_SOURCE_DIR) / "tests/golden/text";
 }
 
 inline nlohmann::json read_golden(const std::filesystem::path& name) {
