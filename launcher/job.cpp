@@ -1,6 +1,7 @@
 #include "launcher/job.h"
 
 #include <cstdio>
+#include <thread>
 
 namespace weft {
 namespace {
@@ -33,6 +34,8 @@ int run_job(const CommonOptions& options, const std::function<void(Engine&)>& fn
     throw;
   }
 }
+
+void let_rank_0_speak_first() { std::this_thread::sleep_for(std::chrono::seconds(1)); }
 
 std::string hex(uint64_t fingerprint) {
   char text[17];

@@ -1,18 +1,17 @@
 // The weft command: flags in, one function a command. `weft COMMAND --help` is the reference.
 #include <CLI/CLI.hpp>
 
-#include <chrono>
 #include <cstdlib>
 #include <exception>
 #include <functional>
 #include <string_view>
-#include <thread>
 
 #include "kernels/core/log.h"
 #include "launcher/bench_ops.h"
 #include "launcher/commands.h"
 #include "launcher/flags.h"
 #include "launcher/inspect.h"
+#include "launcher/job.h"
 #include "launcher/tokenize.h"
 #include "launcher/transform.h"
 #include "parallel/communicator.h"
@@ -210,12 +209,11 @@ void check_command_name(const CLI::App& app, int argc, char** argv) {
   bad_input("unknown command ", argv[1], "; known are ", known);
 }
 
-// All ranks meet the same bad input. mpirun kills the job as soon as one exits with an error: rank 0 must have spoken first.
 int fail(int code, const std::string& sentence) {
   if (speaks_for_job())
     std::fprintf(stderr, "weft: %s\n", sentence.c_str());
   else
-    std::this_thread::sleep_for(std::chrono::seconds(1));
+    let_rank_0_speak_first();
   return code;
 }
 

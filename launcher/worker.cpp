@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "kernels/core/check.h"
+#include "launcher/job.h"
 #include "launcher/serve_commands.h"
 #include "parallel/communicator.h"
 #include "runtime/serve/conversions.h"
@@ -117,6 +118,7 @@ int run_other_rank(const CommonOptions& options, RankComm comm) {
     Engine::create(options.model, options.engine, std::move(comm))->serve_steps();
     return 0;
   } catch (const InputError&) {  // agreed on by all ranks: rank 0 tells it
+    let_rank_0_speak_first();
     return 0;
   } catch (const std::exception&) {
     abort_job(1);
