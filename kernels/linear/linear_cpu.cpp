@@ -184,7 +184,9 @@ void run_groups(Tensor y, Tensor x, std::span<const PackedMatrix> w, std::span<c
             context.workspace.array<float>(context.pool.threads() * stack_floats),
             kernels};
   const int64_t tasks = groups.back().first_task + groups.back().row_blocks() * panels;
-  context.pool.parallel_for(tasks, 1, [&](int64_t first, int64_t last, int thread) {
+  // Neighbouring panels lie one after another in memory: a thread that takes several in a row streams them.
+  const int64_t grain = std::max<int64_t>(1, tasks / (4 * context.pool.threads()));
+  context.pool.parallel_for(tasks, grain, [&](int64_t first, int64_t last, int thread) {
     for (int64_t task = first; task < last; ++task) {
       const Group& g = find_group(groups, &Group::first_task, task);
       const int64_t local = task - g.first_task, row = g.row_begin + local % g.row_blocks() * kRowBlock;
