@@ -14,7 +14,8 @@ std::string component_of(const WeightRule& rule) {
     case Slot::embed: return "embedding";
     case Slot::head: return "head";
     case Slot::router: return "router";
-    case Slot::gate: case Slot::up: case Slot::down: return "mlp";
+    case Slot::gate: case Slot::up: case Slot::gate_bias: case Slot::up_bias: case Slot::down: case Slot::down_bias:
+      return "mlp";
     case Slot::expert_gate: case Slot::expert_up: case Slot::expert_down: return "experts";
     case Slot::final_norm: case Slot::attention_norm: case Slot::mlp_norm: return "norms";
     default: return "attention";
@@ -23,7 +24,7 @@ std::string component_of(const WeightRule& rule) {
 
 std::string attention_kind(const ModelConfig& c) {
   const char* kind = c.n_kv_heads == c.n_heads ? "MHA" : c.n_kv_heads == 1 ? "MQA" : "GQA";
-  static constexpr const char* kRope[] = {"plain", "linear", "dynamic NTK", "YaRN", "llama3", "longrope"};
+  static constexpr const char* kRope[] = {"plain", "linear", "YaRN", "llama3"};
   std::string text = cat(kind, ", ", c.n_heads, " query and ", c.n_kv_heads, " KV heads of ", c.head_dim, ", RoPE ",
                          kRope[static_cast<int>(c.rope.type)], " theta ", c.rope.rope_theta);
   const auto sliding = std::count_if(c.window.begin(), c.window.end(), [](int w) { return w > 0; });
@@ -39,7 +40,7 @@ std::map<std::string, std::string> kinds(const ModelConfig& c) {
           {"head", cat(c.vocab_size, " tokens")},
           {"norms", cat("RMSNorm eps ", c.rms_norm_eps)},
           {"attention", attention_kind(c)},
-          {"mlp", cat("SwiGLU ", c.intermediate_size, " in ", c.n_layers - moe_layers, " layers")},
+          {"mlp", cat("SwiGLU ", c.intermediate_size, " in ", c.n_layers - moe_layers, " layers", c.mlp_bias ? ", biases" : "")},
           {"router", cat("softmax top-", c.moe.k, c.moe.router.normalise ? ", normalised" : "")},
           {"experts", cat(c.moe.n_experts, " SwiGLU experts of ", c.moe.intermediate_size, " in ", moe_layers, " layers")}};
 }

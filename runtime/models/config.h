@@ -11,7 +11,7 @@
 namespace weft {
 
 struct RopeConfig {
-  enum class Type : uint8_t { plain, linear, dynamic_ntk, yarn, llama3, longrope } type = Type::plain;
+  enum class Type : uint8_t { plain, linear, yarn, llama3 } type = Type::plain;
   double rope_theta = 10000;
   double factor = 1;
   int64_t original_max_position_embeddings = 0;
@@ -39,6 +39,7 @@ struct ModelConfig {
   bool tie_word_embeddings = false;
   bool attention_bias = false;    // q, k and v have a bias
   bool output_bias = false;       // o has one too
+  bool mlp_bias = false;          // the dense MLP's gate, up and down have one
   bool qk_norm = false;           // RMSNorm of each head of q and k before RoPE
   std::vector<int> window;        // (n_layers) sliding window, 0 = full attention
   std::vector<bool> moe_layer;    // (n_layers) MoE instead of the dense MLP

@@ -124,10 +124,6 @@ void ConfigReader::only(const std::string& key, const std::string& allowed) cons
   if (value != allowed) bad_input(state_->what, ": ", key, " \"", value, "\" is not supported, only \"", allowed, "\"");
 }
 
-void ConfigReader::must_be_false(const std::string& key) const {
-  if (flag(key).value_or(false)) bad_input(state_->what, ": ", key, " true is not supported for this model_type");
-}
-
 void ConfigReader::finish() const {
   for (const auto& [key, value] : state_->value.items())
     if (!state_->used.contains(key) && !ignored(key) && !value.is_null() && value != json(false))

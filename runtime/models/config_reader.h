@@ -29,7 +29,6 @@ class ConfigReader {
   int64_t required(const std::string& key, int64_t low, int64_t high) const;             // refuses out of range
   int64_t in_range(const std::string& key, int64_t fallback, int64_t low, int64_t high) const;
   void only(const std::string& key, const std::string& allowed) const;                  // text, if present, must be that
-  void must_be_false(const std::string& key) const;                                     // a feature Weft does not have
 
   // Refuses keys nobody asked for, except bookkeeping keys of transformers that do not touch inference.
   void finish() const;

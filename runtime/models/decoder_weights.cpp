@@ -9,6 +9,10 @@ void mlp_weights(WeightTable& t, const ModelConfig& c, int i) {
   t.matrix(Slot::gate, Shard::mlp, F, H, mlp + "gate_proj.weight", "blk.{i}.ffn_gate.weight", i);
   t.matrix(Slot::up, Shard::mlp, F, H, mlp + "up_proj.weight", "blk.{i}.ffn_up.weight", i);
   t.matrix(Slot::down, Shard::mlp_cols, H, F, mlp + "down_proj.weight", "blk.{i}.ffn_down.weight", i);
+  if (!c.mlp_bias) return;
+  t.vector(Slot::gate_bias, Shard::mlp, F, mlp + "gate_proj.bias", "blk.{i}.ffn_gate.bias", i);
+  t.vector(Slot::up_bias, Shard::mlp, F, mlp + "up_proj.bias", "blk.{i}.ffn_up.bias", i);
+  t.vector(Slot::down_bias, Shard::replicate, H, mlp + "down_proj.bias", "blk.{i}.ffn_down.bias", i);
 }
 
 void moe_weights(WeightTable& t, const ModelConfig& c, int i, const std::string& module, const std::string& gate,

@@ -6,7 +6,7 @@ namespace weft::llama {
 void read(const ConfigReader& json, ModelConfig& config) {
   read_decoder(json, config);
   config.attention_bias = config.output_bias = json.flag("attention_bias").value_or(false);
-  json.must_be_false("mlp_bias");
+  config.mlp_bias = json.flag("mlp_bias").value_or(false);
   config.window.assign(config.n_layers, 0);
 }
 

@@ -80,7 +80,7 @@ class Loader {
       if (!source || !share_.holds(rule, mesh_)) continue;
       rule.cols ? load_matrix(rule, *source) : load_vector(rule, *source);
     }
-    for (LayerWeights& layer : weights_.layers) attach_bias(layer.attention.qkv);
+    for (LayerWeights& layer : weights_.layers) attach_bias(layer.attention.qkv), attach_bias(layer.mlp.gate_up);
     return std::move(weights_);
   }
 
@@ -203,14 +203,17 @@ class Loader {
       case Slot::q_norm: layer.attention.q_norm = {std::move(values)}; break;
       case Slot::k_norm: layer.attention.k_norm = {std::move(values)}; break;
       case Slot::o_bias: layer.attention.o.bias = std::move(values); break;
-      // q, k and v follow each other in the table, and so do their biases.
-      case Slot::q_bias: case Slot::k_bias: case Slot::v_bias: {
-        std::vector<float>& bias = bias_[&layer.attention.qkv];
-        bias.insert(bias.end(), values.begin(), values.end());
-        break;
-      }
+      case Slot::down_bias: layer.mlp.down.bias = std::move(values); break;
+      case Slot::q_bias: case Slot::k_bias: case Slot::v_bias: append_bias(layer.attention.qkv, values); break;
+      case Slot::gate_bias: case Slot::up_bias: append_bias(layer.mlp.gate_up, values); break;
       default: WEFT_CHECK(false, "slot ", static_cast<int>(rule.slot), " is no vector");
     }
+  }
+
+  // The matrices of a fused product follow each other in the table, and so do their biases.
+  void append_bias(const PackedMatrix& matrix, const std::vector<float>& values) {
+    std::vector<float>& bias = bias_[&matrix];
+    bias.insert(bias.end(), values.begin(), values.end());
   }
 
   void attach_bias(PackedMatrix& matrix) {
@@ -223,7 +226,7 @@ class Loader {
   ThreadPool& pool_;
   RankShare share_;
   DecoderWeights weights_;
-  std::map<PackedMatrix*, std::vector<float>> bias_;
+  std::map<const PackedMatrix*, std::vector<float>> bias_;
 };
 
 }  // namespace

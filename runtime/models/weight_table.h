@@ -12,7 +12,7 @@ namespace weft {
 enum class Slot : uint8_t {
   embed, head, final_norm, rope_factors,
   attention_norm, q, k, v, q_bias, k_bias, v_bias, q_norm, k_norm, o, o_bias,
-  mlp_norm, gate, up, down,
+  mlp_norm, gate, up, gate_bias, up_bias, down, down_bias,
   router, expert_gate, expert_up, expert_down,
 };
 

@@ -41,7 +41,7 @@ MODELS = {
         intermediate_size=420, tie_word_embeddings=True, rope_parameters=PLAIN, **COMMON), dict(dtype=torch.bfloat16)),
     "llama_bias": (LlamaForCausalLM, LlamaConfig(
         vocab_size=229, hidden_size=60, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=4, head_dim=16,
-        intermediate_size=104, tie_word_embeddings=False, attention_bias=True, rope_parameters=PLAIN, **COMMON),
+        intermediate_size=420, tie_word_embeddings=False, attention_bias=True, mlp_bias=True, rope_parameters=PLAIN, **COMMON),
         dict(dtype=torch.float16)),
     "mistral": (MistralForCausalLM, MistralConfig(
         vocab_size=241, hidden_size=72, num_hidden_layers=3, num_attention_heads=6, num_key_value_heads=2, head_dim=16,
