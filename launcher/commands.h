@@ -13,7 +13,6 @@ namespace weft {
 struct CommonOptions {
   std::string model;  // Hugging Face directory or GGUF file
   EngineConfig engine;
-  std::string log_level = "info";
 };
 
 // Exactly one of prompt, prompt_file and token_ids.

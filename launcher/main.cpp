@@ -194,7 +194,7 @@ bool speaks_for_job() {
 void set_log_level(Program& program) {
   start_log(speaks_for_job() ? program.log_level : "error");
 #ifdef WEFT_HAVE_SERVE
-  program.serve.common.log_level = program.log_level;  // serve hands it on to its ranks
+  program.serve.log_level = program.log_level;
 #endif
 }
 

@@ -18,6 +18,7 @@ struct ServeOptions {
   std::string mpirun_args;                 // more arguments of mpirun, separated by spaces
   int max_requests = 512;                  // unfinished at a time
   double drain_timeout_s = 30;             // how long SIGTERM waits for running requests
+  std::string log_level = "info";          // handed on to the ranks
 };
 int run_serve(const ServeOptions& options);
 

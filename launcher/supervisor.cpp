@@ -91,7 +91,7 @@ std::vector<std::string> worker_command(const ServeOptions& options) {
   command.insert(command.end(), {std::filesystem::read_symlink("/proc/self/exe").string(), "worker",
                                  "--model", std::filesystem::absolute(options.common.model).string()});
   append_engine_flags(command, options.common.engine);
-  command.insert(command.end(), {"--log-level", options.common.log_level});
+  command.insert(command.end(), {"--log-level", options.log_level});
   return command;
 }
 

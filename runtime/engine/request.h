@@ -29,8 +29,8 @@ struct TokenEvent {
   RequestId id = 0;
   int32_t token = -1;  // -1: none (cancelled, error)
   FinishReason finish = FinishReason::none;
-  uint64_t fingerprint = 0;  // of the logits so far, in the last event: XXH3-64 of the f32 logits of all
-                             // sampled positions of this request in order
+  uint64_t fingerprint = 0;  // XXH3-64 of the f32 logits of all positions of this request sampled so far, in
+                             // order
   std::string error;  // one sentence when finish == error
 };
 

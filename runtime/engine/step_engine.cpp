@@ -152,6 +152,7 @@ TokenEvent StepEngine::draw(RequestId id, Tensor logits) {
   active.fingerprint.add({logits.as<float>(), static_cast<size_t>(vocab)});
   TokenEvent event;
   event.id = id;
+  event.fingerprint = active.fingerprint.value();
   try {
     const std::span<const int32_t> ids = scheduler_.ids(id);
     event.token =
@@ -169,7 +170,6 @@ TokenEvent StepEngine::draw(RequestId id, Tensor logits) {
     scheduler_.append(id, event.token);
     return event;
   }
-  event.fingerprint = active.fingerprint.value();
   scheduler_.remove(id);
   active_.erase(id);
   return event;

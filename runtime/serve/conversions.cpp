@@ -117,6 +117,7 @@ v1::EngineStats to_proto(const EngineStats& s) {
   p.set_all_to_all_bytes(s.traffic.all_to_all);
   p.set_broadcast_bytes(s.traffic.broadcast);
   p.mutable_tokens_per_expert()->Add(s.router.tokens_per_expert.begin(), s.router.tokens_per_expert.end());
+  p.set_expert_exchange_bytes(s.router.exchanged_bytes);
   return p;
 }
 
@@ -134,6 +135,7 @@ EngineStats from_proto(const v1::EngineStats& p) {
                .all_to_all = p.all_to_all_bytes(),
                .broadcast = p.broadcast_bytes()};
   s.router.tokens_per_expert = {p.tokens_per_expert().begin(), p.tokens_per_expert().end()};
+  s.router.exchanged_bytes = p.expert_exchange_bytes();
   return s;
 }
 

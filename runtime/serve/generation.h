@@ -60,7 +60,7 @@ struct Delta {
   FinishReason finish = FinishReason::none;
   std::string stop_string;  // what ended it, if one did
   int prompt_tokens = 0, completion_tokens = 0, replays = 0;
-  uint64_t fingerprint = 0;  // 0 if a stop string ended it
+  uint64_t fingerprint = 0;
   double ttft_s = 0, total_s = 0, decode_tok_s = 0;
 
   bool empty() const { return text.empty() && tokens.empty() && !last; }
