@@ -3,10 +3,12 @@
 #   configure DIR [-DX=Y...]       cmake -G Ninja, Release unless told otherwise
 #   build DIR [TARGET...]          ninja with as many jobs as cores and memory allow
 #   fetch_model                    prints the path of the cached SmolLM2-135M-Instruct GGUF, obtaining it once
-#   python_with_pip            prints a python3 that has pip
+#   python_with_pip                prints a python3 that has pip
 # Progress goes to stderr; a failure says what failed and ends the script.
 
 WEFT_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# ccache compiles with paths relative to the tree, so that one clone profits from another.
+export CCACHE_BASEDIR=$WEFT_ROOT CCACHE_NOHASHDIR=1
 WEFT_CACHE=${WEFT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/weft}
 
 RUNTIME_PACKAGES=(

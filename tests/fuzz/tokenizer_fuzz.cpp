@@ -1,8 +1,7 @@
-// Any bytes as a text and as token ids, for the golden tokenizers (WEFT_SOURCE_DIR names the source tree):
+// Any bytes as a text and as token ids, for the golden tokenizers:
 // valid text of a byte-level tokenizer survives a round trip, streaming equals decoding, anything else is an
 // InputError.
 #include <cstdint>
-#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -12,15 +11,16 @@
 #include "runtime/text/detokenizer.h"
 #include "runtime/text/tokenizer.h"
 #include "runtime/text/utf8.h"
+#include "tests/support/source_dir.h"
 
 namespace {
 
+using weft::source_dir;
 using weft::Tokenizer;
 
 const std::vector<std::unique_ptr<Tokenizer>>& tokenizers() {
   static const auto list = [] {
-    const char* source = std::getenv("WEFT_SOURCE_DIR");
-    const auto golden = std::filesystem::path(source != nullptr ? source : ".") / "tests/golden/text";
+    const auto golden = source_dir() / "tests/golden/text";
     std::vector<std::unique_ptr<Tokenizer>> result;  // the first two are byte-level and change nothing
     for (const char* name : {"gpt2", "llama3", "qwen2", "flags", "llama2", "mistral"})
       result.push_back(Tokenizer::from_hf_directory(golden / name));

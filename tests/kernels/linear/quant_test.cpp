@@ -10,6 +10,8 @@
 #include <random>
 #include <vector>
 
+#include "tests/support/source_dir.h"
+
 namespace weft::quant {
 namespace {
 
@@ -36,7 +38,7 @@ void read(std::ifstream& file, std::vector<T>& out) {
 }
 
 Golden load_golden() {
-  std::ifstream file(std::string(WEFT_SOURCE_DIR) + "/tests/kernels/linear/quant_golden.bin", std::ios::binary);
+  std::ifstream file(source_dir() / "tests/kernels/linear/quant_golden.bin", std::ios::binary);
   Golden golden;
   read(file, golden.source);
   for (DType dtype : kTypes) {

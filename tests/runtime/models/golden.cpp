@@ -10,13 +10,14 @@
 #include "kernels/core/check.h"
 #include "runtime/weights/mapped_file.h"
 #include "runtime/weights/safetensors.h"
+#include "tests/support/source_dir.h"
 
 namespace weft {
 namespace {
 
 namespace fs = std::filesystem;
 
-fs::path root() { return fs::path(WEFT_SOURCE_DIR) / "tests/golden/models"; }
+fs::path root() { return source_dir() / "tests/golden/models"; }
 
 template <class T>
 std::vector<T> tensor(const MappedFile& file, const std::map<std::string, SafetensorsEntry>& header, const std::string& name) {

@@ -8,11 +8,12 @@
 
 #include "runtime/serve/coordinator.h"
 #include "tests/runtime/serve/fake_engine.h"
+#include "tests/support/source_dir.h"
 
 namespace weft {
 
 inline std::unique_ptr<Tokenizer> test_tokenizer() {
-  return Tokenizer::from_hf_directory(std::filesystem::path(WEFT_SOURCE_DIR) / "tests/golden/models/llama3");
+  return Tokenizer::from_hf_directory(source_dir() / "tests/golden/models/llama3");
 }
 
 inline Generation generation(std::vector<int32_t> prompt, int max_tokens, uint64_t seed = 0) {

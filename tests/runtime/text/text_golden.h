@@ -12,11 +12,12 @@
 
 #include "runtime/text/detokenizer.h"
 #include "runtime/text/tokenizer.h"
+#include "tests/support/source_dir.h"
 
 namespace weft {
 
 inline std::filesystem::path text_golden_dir() {
-  return std::filesystem::path(WEFT_SOURCE_DIR) / "tests/golden/text";
+  return source_dir() / "tests/golden/text";
 }
 
 inline nlohmann::json read_golden(const std::filesystem::path& name) {
