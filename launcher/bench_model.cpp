@@ -34,10 +34,8 @@ void check_options(const BenchModelOptions& o, const EngineInfo& info) {
   at_least("--batch", o.batch, 1);
   at_least("--repetitions", o.repetitions, 1);
   if (o.pp >= info.max_model_len || int64_t{o.depth} + o.tg + 2 > info.max_model_len)
-    bad_input("--pp ", o.pp, " or --depth ", o.depth, " with --tg ", o.tg, " exceeds --max-model-len ",
-              info.max_model_len);
-  if (o.batch > o.common.engine.max_seqs)
-    bad_input("--batch ", o.batch, " exceeds --max-seqs ", o.common.engine.max_seqs);
+    bad_input("--pp ", o.pp, " or --depth ", o.depth, " with --tg ", o.tg, " exceeds --max-model-len ", info.max_model_len);
+  if (o.batch > o.common.engine.max_seqs) bad_input("--batch ", o.batch, " exceeds --max-seqs ", o.common.engine.max_seqs);
 }
 
 class Bench {
@@ -73,8 +71,7 @@ class Bench {
       if (all) tokens += events, seconds = clock.seconds();
     }
     while (engine_.has_work()) step();
-    if (tokens == 0)
-      bad_input("--tg ", o_.tg, " is too short for ", o_.batch, " sequences to generate together");
+    if (tokens == 0) bad_input("--tg ", o_.tg, " is too short for ", o_.batch, " sequences to generate together");
     return static_cast<double>(tokens) / seconds;
   }
 
@@ -88,8 +85,7 @@ class Bench {
  private:
   std::vector<int32_t> random_ids(int n) {
     std::vector<int32_t> ids(n);
-    for (int32_t& id : ids)
-      id = static_cast<int32_t>(random_() % static_cast<uint64_t>(engine_.model().vocab_size));
+    for (int32_t& id : ids) id = static_cast<int32_t>(random_() % static_cast<uint64_t>(engine_.model().vocab_size));
     return ids;
   }
 
@@ -144,15 +140,11 @@ void bench(Engine& engine, const BenchModelOptions& o) {
     return;
   }
   if (o.pp > 0)
-    std::printf("prefill of %d tokens: %.1f tokens/s (first token after %.3f s)\n", o.pp, o.pp / median(ttft),
-                median(ttft));
-  if (o.tg > 0)
-    std::printf("decode of %d x %d tokens at depth %d: %.1f tokens/s\n", o.batch, o.tg, o.depth,
-                median(decode));
-  std::printf(
-      "peak resident %.1f MiB, weights %.1f MiB, %d threads, mesh %s, arithmetic %s, fingerprint %s\n",
-      rss_bytes() / 1048576.0, info.weight_bytes / 1048576.0, info.threads, mesh.c_str(),
-      name(info.arithmetic), fingerprint.c_str());
+    std::printf("prefill of %d tokens: %.1f tokens/s (first token after %.3f s)\n", o.pp, o.pp / median(ttft), median(ttft));
+  if (o.tg > 0) std::printf("decode of %d x %d tokens at depth %d: %.1f tokens/s\n", o.batch, o.tg, o.depth, median(decode));
+  std::printf("peak resident %.1f MiB, weights %.1f MiB, %d threads, mesh %s, arithmetic %s, fingerprint %s\n",
+              rss_bytes() / 1048576.0, info.weight_bytes / 1048576.0, info.threads, mesh.c_str(), name(info.arithmetic),
+              fingerprint.c_str());
 }
 
 }  // namespace

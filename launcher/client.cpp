@@ -44,26 +44,21 @@ class Client {
 
 [[noreturn]] void fail(const grpc::Status& status) {
   if (status.error_code() == grpc::StatusCode::INVALID_ARGUMENT) throw InputError(status.error_message());
-  throw std::runtime_error(
-      cat("the call failed with gRPC status ", status.error_code(), ": ", status.error_message()));
+  throw std::runtime_error(cat("the call failed with gRPC status ", status.error_code(), ": ", status.error_message()));
 }
 
 const char* reason(v1::FinishReason finish) {
   switch (finish) {
-    case v1::FINISH_REASON_STOP:
-      return "stop";
-    case v1::FINISH_REASON_LENGTH:
-      return "length";
-    default:
-      return "none";
+    case v1::FINISH_REASON_STOP: return "stop";
+    case v1::FINISH_REASON_LENGTH: return "length";
+    default: return "none";
   }
 }
 
 // GetModelInfo answers as soon as the model is loaded, and not before.
 void Client::wait_until_ready() {
-  const auto deadline =
-      std::chrono::system_clock::now() + std::chrono::duration_cast<std::chrono::system_clock::duration>(
-                                             std::chrono::duration<double>(options_.wait_s));
+  const auto deadline = std::chrono::system_clock::now() + std::chrono::duration_cast<std::chrono::system_clock::duration>(
+                                                               std::chrono::duration<double>(options_.wait_s));
   for (;;) {
     grpc::ClientContext context;
     context.set_wait_for_ready(true);
@@ -137,8 +132,7 @@ struct Answer {
             {"token_ids", ids},
             {"finish_reason", reason(last.finish_reason())},
             {"usage",
-             {{"prompt_tokens", last.usage().prompt_tokens()},
-              {"completion_tokens", last.usage().completion_tokens()}}},
+             {{"prompt_tokens", last.usage().prompt_tokens()}, {"completion_tokens", last.usage().completion_tokens()}}},
             {"timings",
              {{"ttft_s", last.timings().ttft_s()},
               {"total_s", last.timings().total_s()},
@@ -187,8 +181,7 @@ v1::GenerateRequest Client::batch_request(const std::string& line, int number) c
       else if (key == "seed")
         r.mutable_sampling()->set_seed(value.get<uint64_t>());
       else
-        bad_input(where(), " has the unknown key ", key,
-                  "; known are prompt, token_ids, max_tokens, temperature and seed");
+        bad_input(where(), " has the unknown key ", key, "; known are prompt, token_ids, max_tokens, temperature and seed");
     }
     return r;
   } catch (const nlohmann::json::exception& e) {
@@ -235,8 +228,7 @@ int Client::run_batch() {
 }  // namespace
 
 int run_client(const ClientOptions& options) {
-  if (options.prompt.has_value() == options.batch.has_value())
-    bad_input("give exactly one of --prompt and --batch");
+  if (options.prompt.has_value() == options.batch.has_value()) bad_input("give exactly one of --prompt and --batch");
   ::setenv("GRPC_VERBOSITY", "NONE", 0);
   Client client(options);
   if (options.wait_s > 0) client.wait_until_ready();

@@ -17,8 +17,7 @@ std::vector<int32_t> int_list(const nlohmann::json& value, const std::string& wh
   if (!value.is_array()) bad_input(what, " must be a list of integers");
   std::vector<int32_t> ids;
   for (const auto& item : value) {
-    if (!item.is_number_integer())
-      bad_input(what, " must be a list of integers, not ", item.dump().substr(0, 40));
+    if (!item.is_number_integer()) bad_input(what, " must be a list of integers, not ", item.dump().substr(0, 40));
     const auto id = item.get<int64_t>();
     if (id != static_cast<int32_t>(id)) bad_input(what, ": ", id, " is no token id");
     ids.push_back(static_cast<int32_t>(id));
@@ -26,8 +25,7 @@ std::vector<int32_t> int_list(const nlohmann::json& value, const std::string& wh
   return ids;
 }
 
-std::vector<int32_t> read_case(const nlohmann::json& json, const std::string& where,
-                               const std::string& model_type) {
+std::vector<int32_t> read_case(const nlohmann::json& json, const std::string& where, const std::string& model_type) {
   if (!json.is_object() || !json.contains("input_ids")) bad_input(where, " must be an object with input_ids");
   const std::vector<int32_t> ids = int_list(json["input_ids"], where + ".input_ids");
   for (const auto& [key, value] : json.items()) {
@@ -37,10 +35,8 @@ std::vector<int32_t> read_case(const nlohmann::json& json, const std::string& wh
     if (key != "attention_mask") bad_input(where, ": unknown key '", key, "'");
     const std::vector<int32_t> mask = int_list(value, where + ".attention_mask");
     if (mask != std::vector<int32_t>(ids.size(), 1))
-      bad_input(
-          where,
-          ".attention_mask: only all ones, as many as input_ids, is taken by decoder-only models such as ",
-          model_type);
+      bad_input(where, ".attention_mask: only all ones, as many as input_ids, is taken by decoder-only models such as ",
+                model_type);
   }
   return ids;
 }
@@ -54,8 +50,7 @@ Cases read_cases(const std::string& path, const std::string& model_type) {
   for (const auto& [key, value] : json.items()) {
     if (key == "greedy_tokens") {
       if (!value.is_number_integer() || value < 0 || value > 1 << 20)
-        bad_input("--input ", path, ": greedy_tokens is ", value.dump(), "; it must be between 0 and ",
-                  1 << 20);
+        bad_input("--input ", path, ": greedy_tokens is ", value.dump(), "; it must be between 0 and ", 1 << 20);
       cases.greedy_tokens = value;
     } else if (key != "cases") {
       bad_input("--input ", path, ": unknown key '", key, "'");
@@ -76,8 +71,8 @@ void check_case(const Cases& cases, size_t i, const Engine& engine) {
     if (id < 0 || id >= vocab)
       bad_input("case ", i, ": token id ", id, " is out of range; the vocabulary has ids 0 to ", vocab - 1);
   if (static_cast<int64_t>(ids.size()) + cases.greedy_tokens > limit)
-    bad_input("case ", i, ": ", ids.size(), " tokens and ", cases.greedy_tokens,
-              " greedy ones exceed --max-model-len ", limit);
+    bad_input("case ", i, ": ", ids.size(), " tokens and ", cases.greedy_tokens, " greedy ones exceed --max-model-len ",
+              limit);
 }
 
 // All cases together: continuous batching changes no bit.
@@ -93,8 +88,7 @@ std::vector<std::vector<int32_t>> greedy(Engine& engine, const Cases& cases) {
   }
   while (engine.has_work())
     for (const TokenEvent& event : engine.step()) {
-      if (event.finish == FinishReason::error)
-        throw std::runtime_error(cat("case ", event.id, ": ", event.error));
+      if (event.finish == FinishReason::error) throw std::runtime_error(cat("case ", event.id, ": ", event.error));
       ids[event.id].push_back(event.token);
     }
   return ids;
@@ -106,10 +100,8 @@ void score(Engine& engine, const ScoreOptions& o) {
   const int64_t vocab = engine.model().vocab_size;
   std::vector<std::pair<std::string, TensorInfo>> tensors;
   for (size_t i = 0; i < cases.input_ids.size(); ++i) {
-    tensors.push_back(
-        {cat("logits.", i), {DType::f32, {static_cast<int64_t>(cases.input_ids[i].size()), vocab}}});
-    if (cases.greedy_tokens > 0)
-      tensors.push_back({cat("greedy_ids.", i), {DType::i32, {cases.greedy_tokens}}});
+    tensors.push_back({cat("logits.", i), {DType::f32, {static_cast<int64_t>(cases.input_ids[i].size()), vocab}}});
+    if (cases.greedy_tokens > 0) tensors.push_back({cat("greedy_ids.", i), {DType::i32, {cases.greedy_tokens}}});
   }
   SafetensorsWriter writer(o.output, tensors);
   std::vector<std::vector<int32_t>> greedy_ids;

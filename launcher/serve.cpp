@@ -80,9 +80,8 @@ std::string version() {
 
 void announce(const ServeOptions& options, const EngineReady& engine, int port) {
   const std::string host = options.listen.substr(0, options.listen.rfind(':'));
-  std::fprintf(stderr, "weft: serving %s on %s:%d (%s, %d threads a rank, %s)\n",
-               model_name(options.common.model).c_str(), host.c_str(), port, engine.mesh.c_str(),
-               engine.threads, engine.dtype.c_str());
+  std::fprintf(stderr, "weft: serving %s on %s:%d (%s, %d threads a rank, %s)\n", model_name(options.common.model).c_str(),
+               host.c_str(), port, engine.mesh.c_str(), engine.threads, engine.dtype.c_str());
 }
 
 // Serves until a signal or the engine's end. Returns the exit code.
@@ -112,8 +111,7 @@ int serve(EngineLink& link, const ServeOptions& options, StopSignals& signals) {
 }
 
 int serve_with_workers(const ServeOptions& options) {
-  if (!std::filesystem::exists(options.common.model))
-    bad_input("model ", options.common.model, " does not exist");
+  if (!std::filesystem::exists(options.common.model)) bad_input("model ", options.common.model, " does not exist");
   StopSignals signals;
   const bool many_hosts = !options.hostfile.empty();
   char host[256] = "127.0.0.1";
@@ -146,8 +144,7 @@ int serve_in_job(const ServeOptions& options) {
     }
   });
   try {
-    const std::unique_ptr<Engine> engine =
-        Engine::create(options.common.model, options.common.engine, std::move(comm));
+    const std::unique_ptr<Engine> engine = Engine::create(options.common.model, options.common.engine, std::move(comm));
     link.run(*engine);
     engine->stop_ranks();
   } catch (const std::exception& e) {

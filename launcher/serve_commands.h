@@ -33,9 +33,8 @@ int run_worker(const WorkerOptions& options);
 struct ClientOptions {
   std::string target = "127.0.0.1:50051";
   std::optional<std::string> prompt;
-  std::optional<std::string>
-      batch;          // JSON lines: {"prompt": text | "token_ids": [...], "max_tokens": ..., ...}
-  bool chat = false;  // prompts are user messages, put into the model's chat template
+  std::optional<std::string> batch;  // JSON lines: {"prompt": text | "token_ids": [...], "max_tokens": ..., ...}
+  bool chat = false;                 // prompts are user messages, put into the model's chat template
   int max_tokens = 256;
   SamplingParams sampling;  // seed 0 is a seed like any other
   std::vector<std::string> stop;

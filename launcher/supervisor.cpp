@@ -70,16 +70,9 @@ void append_engine_flags(std::vector<std::string>& command, const EngineConfig& 
 std::vector<std::string> worker_command(const ServeOptions& options) {
   std::vector<std::string> command;
   if (options.ranks > 1 || !options.hostfile.empty()) {
-    command = {"mpirun",
-               "-n",
-               std::to_string(options.ranks),
-               "--quiet",
-               "--bind-to",
-               "none",
-               "-x",
-               "WEFT_COORDINATOR",
-               "-x",
-               "WEFT_TOKEN"};
+    command = {
+        "mpirun", "-n",        std::to_string(options.ranks), "--quiet", "--bind-to", "none", "-x", "WEFT_COORDINATOR",
+        "-x",     "WEFT_TOKEN"};
     if (::geteuid() == 0) command.push_back("--allow-run-as-root");
     if (!options.hostfile.empty())
       command.insert(command.end(), {"--hostfile", options.hostfile});
@@ -88,23 +81,20 @@ std::vector<std::string> worker_command(const ServeOptions& options) {
     std::istringstream words(options.mpirun_args);
     for (std::string word; words >> word;) command.push_back(word);
   }
-  command.insert(command.end(), {std::filesystem::read_symlink("/proc/self/exe").string(), "worker",
-                                 "--model", std::filesystem::absolute(options.common.model).string()});
+  command.insert(command.end(), {std::filesystem::read_symlink("/proc/self/exe").string(), "worker", "--model",
+                                 std::filesystem::absolute(options.common.model).string()});
   append_engine_flags(command, options.common.engine);
   command.insert(command.end(), {"--log-level", options.log_level});
   return command;
 }
 
-std::unique_ptr<WorkerJob> start_worker_job(const std::vector<std::string>& command,
-                                            const WorkerInvitation& invitation) {
+std::unique_ptr<WorkerJob> start_worker_job(const std::vector<std::string>& command, const WorkerInvitation& invitation) {
   std::vector<char*> argv, env;
   for (const std::string& word : command) argv.push_back(const_cast<char*>(word.c_str()));
   argv.push_back(nullptr);
-  const std::string address = "WEFT_COORDINATOR=" + invitation.address,
-                    token = "WEFT_TOKEN=" + invitation.token;
+  const std::string address = "WEFT_COORDINATOR=" + invitation.address, token = "WEFT_TOKEN=" + invitation.token;
   for (char** e = environ; *e; ++e)
-    if (std::strncmp(*e, "WEFT_COORDINATOR=", 17) != 0 && std::strncmp(*e, "WEFT_TOKEN=", 11) != 0)
-      env.push_back(*e);
+    if (std::strncmp(*e, "WEFT_COORDINATOR=", 17) != 0 && std::strncmp(*e, "WEFT_TOKEN=", 11) != 0) env.push_back(*e);
   env.insert(env.end(), {const_cast<char*>(address.c_str()), const_cast<char*>(token.c_str()), nullptr});
 
   posix_spawn_file_actions_t files;
@@ -120,8 +110,7 @@ std::unique_ptr<WorkerJob> start_worker_job(const std::vector<std::string>& comm
   posix_spawnattr_setsigmask(&attributes, &none);
   posix_spawnattr_setsigdefault(&attributes, &all);
   posix_spawnattr_setpgroup(&attributes, 0);
-  posix_spawnattr_setflags(&attributes,
-                           POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
 
   pid_t pid = 0;
   const int error = ::posix_spawnp(&pid, argv[0], &files, &attributes, argv.data(), env.data());

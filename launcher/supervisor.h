@@ -14,7 +14,6 @@ std::vector<std::string> worker_command(const ServeOptions& options);
 
 // Starts it in a process group of its own, without stdin and with stdout going to stderr, so that a
 // terminal's Ctrl-C reaches only the server. Throws InputError if it cannot be started.
-std::unique_ptr<WorkerJob> start_worker_job(const std::vector<std::string>& command,
-                                            const WorkerInvitation& invitation);
+std::unique_ptr<WorkerJob> start_worker_job(const std::vector<std::string>& command, const WorkerInvitation& invitation);
 
 }  // namespace weft

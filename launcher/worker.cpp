@@ -26,8 +26,7 @@ std::unique_ptr<FrameSocket> connect_to_coordinator() {
   const char* address = std::getenv("WEFT_COORDINATOR");
   const char* token = std::getenv("WEFT_TOKEN");
   const char* colon = address ? std::strrchr(address, ':') : nullptr;
-  if (!token || !colon)
-    bad_input("weft worker is started by weft serve, which sets WEFT_COORDINATOR and WEFT_TOKEN");
+  if (!token || !colon) bad_input("weft worker is started by weft serve, which sets WEFT_COORDINATOR and WEFT_TOKEN");
   uint16_t port = 0;
   if (std::from_chars(colon + 1, address + std::strlen(address), port).ec != std::errc())
     bad_input("WEFT_COORDINATOR is ", address, "; it must be host:port");
@@ -54,17 +53,10 @@ class CommandReader {
     ToWorker frame;
     while (socket_.receive(frame)) {
       switch (frame.kind_case()) {
-        case ToWorker::kSubmit:
-          commands_.push(from_proto(frame.submit()));
-          break;
-        case ToWorker::kCancel:
-          commands_.push(RequestId{frame.cancel().id()});
-          break;
-        case ToWorker::kDrain:
-          commands_.close();
-          return;
-        default:
-          abort_job(1);
+        case ToWorker::kSubmit: commands_.push(from_proto(frame.submit())); break;
+        case ToWorker::kCancel: commands_.push(RequestId{frame.cancel().id()}); break;
+        case ToWorker::kDrain: commands_.close(); return;
+        default: abort_job(1);
       }
     }
     if (!leaving_) abort_job(1);

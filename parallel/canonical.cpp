@@ -9,12 +9,8 @@
 namespace weft {
 namespace {
 
-bool inside(Range node, Range run) {
-  return run.begin <= node.begin && node.end <= run.end;
-}
-bool disjoint(Range node, Range run) {
-  return node.end <= run.begin || run.end <= node.begin;
-}
+bool inside(Range node, Range run) { return run.begin <= node.begin && node.end <= run.end; }
+bool disjoint(Range node, Range run) { return node.end <= run.begin || run.end <= node.begin; }
 
 // Where the tree over `node` (two units or more) splits.
 int64_t middle(Range node) {
@@ -55,8 +51,7 @@ int stack_depth(const std::vector<Push>& program) {
 }  // namespace
 
 std::vector<Range> subtrees(int units, Range run) {
-  WEFT_CHECK(0 <= run.begin && run.begin <= run.end && run.end <= units, "[", run.begin, ", ", run.end,
-             ") of ", units);
+  WEFT_CHECK(0 <= run.begin && run.begin <= run.end && run.end <= units, "[", run.begin, ", ", run.end, ") of ", units);
   std::vector<Range> found;
   if (run.size() > 0) collect_subtrees({0, units}, run, found);
   return found;
@@ -82,8 +77,7 @@ KPlan canonical_plan(const Units& units, Range run) {
 CombinePlan combine_plan(int units, std::span<const Range> runs_of_ranks) {
   std::vector<Push> program;
   const auto owned_by_one_rank = [&](Range node) {
-    return std::any_of(runs_of_ranks.begin(), runs_of_ranks.end(),
-                       [&](Range run) { return inside(node, run); });
+    return std::any_of(runs_of_ranks.begin(), runs_of_ranks.end(), [&](Range run) { return inside(node, run); });
   };
   int64_t covered = 0;
   for (const Range& run : runs_of_ranks) {

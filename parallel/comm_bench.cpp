@@ -36,8 +36,7 @@ double measure(const Operation& operation, int64_t bytes) {
 int run_comm_benchmarks(RankComm& ranks, bool json) {
   Communicator& comm = *ranks.tensors;
   const int n = comm.size();
-  const std::array<int64_t, 9> sizes{1 << 10,   2304,    9216,    16 << 10, 64 << 10,
-                                     256 << 10, 1 << 20, 2 << 20, 4 << 20};
+  const std::array<int64_t, 9> sizes{1 << 10, 2304, 9216, 16 << 10, 64 << 10, 256 << 10, 1 << 20, 2 << 20, 4 << 20};
   std::vector<std::byte> send(sizes.back()), recv(sizes.back());
   std::vector<int64_t> counts(n);
   const auto share = [&](int64_t bytes) {
@@ -62,20 +61,17 @@ int run_comm_benchmarks(RankComm& ranks, bool json) {
        }},
   }};
   if (comm.rank() == 0 && !json) {
-    std::printf("%d ranks, %d on this machine\n%-14s %10s %12s %12s %12s\n", n, ranks.local_size, "operation",
-                "bytes", "us", "algbw GB/s", "busbw GB/s");
+    std::printf("%d ranks, %d on this machine\n%-14s %10s %12s %12s %12s\n", n, ranks.local_size, "operation", "bytes", "us",
+                "algbw GB/s", "busbw GB/s");
   }
   for (const Operation& operation : operations) {
     for (const int64_t bytes : sizes) {
       const double seconds = measure(operation, bytes), algbw = bytes / seconds * 1e-9;
       if (comm.rank() != 0) continue;
-      std::printf(
-          json
-              ? "{\"op\": \"%s\", \"bytes\": %lld, \"us\": %.3f, \"algbw_gb_s\": %.3f, \"busbw_gb_s\": %.3f, "
-                "\"ranks\": %d}\n"
-              : "%-14s %10lld %12.2f %12.2f %12.2f\n",
-          operation.name, static_cast<long long>(bytes), seconds * 1e6, algbw, algbw * operation.bus_factor,
-          n);
+      std::printf(json ? "{\"op\": \"%s\", \"bytes\": %lld, \"us\": %.3f, \"algbw_gb_s\": %.3f, \"busbw_gb_s\": %.3f, "
+                         "\"ranks\": %d}\n"
+                       : "%-14s %10lld %12.2f %12.2f %12.2f\n",
+                  operation.name, static_cast<long long>(bytes), seconds * 1e6, algbw, algbw * operation.bus_factor, n);
     }
   }
   return 0;

@@ -29,12 +29,8 @@ bool under_mpi_launcher() {
 
 #ifndef WEFT_HAVE_MPI
 
-RankComm mpi_rank() {
-  bad_input("this build has no MPI (WEFT_MPI=OFF): start one process without mpirun");
-}
-void abort_job(int code) {
-  std::_Exit(code);
-}
+RankComm mpi_rank() { bad_input("this build has no MPI (WEFT_MPI=OFF): start one process without mpirun"); }
+void abort_job(int code) { std::_Exit(code); }
 
 #else
 
@@ -91,8 +87,7 @@ class MpiCommunicator final : public Communicator {
     check(MPI_Comm_set_errhandler(alarm_, MPI_ERRORS_RETURN));
     check(MPI_Comm_rank(comm_, &rank_));
     check(MPI_Comm_size(comm_, &size_));
-    check(
-        MPI_Irecv(alarm_text_, sizeof alarm_text_ - 1, MPI_CHAR, MPI_ANY_SOURCE, 0, alarm_, &alarm_request_));
+    check(MPI_Irecv(alarm_text_, sizeof alarm_text_ - 1, MPI_CHAR, MPI_ANY_SOURCE, 0, alarm_, &alarm_request_));
   }
 
   // MPI_Finalize waits for all ranks; they come only if all is well.
@@ -110,8 +105,7 @@ class MpiCommunicator final : public Communicator {
   int size() const override { return size_; }
 
   // Direct messages: for the 2 to 20 KB of a decode step MPI's own all-gathers start later.
-  void all_gather_v(std::span<std::byte> recv, std::span<const std::byte> send,
-                    std::span<const int64_t> counts) override {
+  void all_gather_v(std::span<std::byte> recv, std::span<const std::byte> send, std::span<const int64_t> counts) override {
     check_all_gather(recv, send, counts);
     requests_.clear();
     std::byte* piece = recv.data();
@@ -134,8 +128,8 @@ class MpiCommunicator final : public Communicator {
     traffic_.all_gather += counts[rank_] * (size_ - 1);
   }
 
-  void all_to_all_v(std::span<std::byte> recv, std::span<const int64_t> recv_counts,
-                    std::span<const std::byte> send, std::span<const int64_t> send_counts) override {
+  void all_to_all_v(std::span<std::byte> recv, std::span<const int64_t> recv_counts, std::span<const std::byte> send,
+                    std::span<const int64_t> send_counts) override {
     check_all_to_all(recv, recv_counts, send, send_counts);
     const Layout to(send_counts), from(recv_counts);
     requests_.assign(1, MPI_REQUEST_NULL);
@@ -143,9 +137,9 @@ class MpiCommunicator final : public Communicator {
     // Open MPI takes equal addresses for MPI_IN_PLACE, and an empty buffer may lie where the other one
     // begins.
     std::byte nothing[2];
-    check(MPI_Ialltoallv(send.empty() ? &nothing[0] : send.data(), to.counts.data(), to.offsets.data(),
-                         to.type, recv.empty() ? &nothing[1] : recv.data(), from.counts.data(),
-                         from.offsets.data(), from.type, comm_, &requests_[0]));
+    check(MPI_Ialltoallv(send.empty() ? &nothing[0] : send.data(), to.counts.data(), to.offsets.data(), to.type,
+                         recv.empty() ? &nothing[1] : recv.data(), from.counts.data(), from.offsets.data(), from.type, comm_,
+                         &requests_[0]));
     wait();
     traffic_.all_to_all += static_cast<int64_t>(send.size()) - send_counts[rank_];
   }

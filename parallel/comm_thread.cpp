@@ -104,8 +104,7 @@ class ThreadCommunicator final : public Communicator {
   int rank() const override { return rank_; }
   int size() const override { return static_cast<int>(world_->slots.size()); }
 
-  void all_gather_v(std::span<std::byte> recv, std::span<const std::byte> send,
-                    std::span<const int64_t> counts) override {
+  void all_gather_v(std::span<std::byte> recv, std::span<const std::byte> send, std::span<const int64_t> counts) override {
     check_all_gather(recv, send, counts);
     exchange({send, {}}, "all_gather_v: ranks disagree on counts", [&](int peer, const Slot& slot) {
       if (static_cast<int64_t>(slot.data.size()) != counts[peer]) return false;
@@ -115,8 +114,8 @@ class ThreadCommunicator final : public Communicator {
     traffic_.all_gather += counts[rank_] * (size() - 1);
   }
 
-  void all_to_all_v(std::span<std::byte> recv, std::span<const int64_t> recv_counts,
-                    std::span<const std::byte> send, std::span<const int64_t> send_counts) override {
+  void all_to_all_v(std::span<std::byte> recv, std::span<const int64_t> recv_counts, std::span<const std::byte> send,
+                    std::span<const int64_t> send_counts) override {
     check_all_to_all(recv, recv_counts, send, send_counts);
     exchange({send, send_counts}, "all_to_all_v: ranks disagree on counts", [&](int peer, const Slot& slot) {
       if (slot.counts[rank_] != recv_counts[peer]) return false;
@@ -130,8 +129,7 @@ class ThreadCommunicator final : public Communicator {
   void broadcast(std::span<std::byte> data, int root) override {
     exchange({data, {}}, "broadcast: ranks disagree on the size", [&](int peer, const Slot& slot) {
       if (slot.data.size() != data.size()) return false;
-      if (peer == root && rank_ != root && !data.empty())
-        std::memcpy(data.data(), slot.data.data(), data.size());
+      if (peer == root && rank_ != root && !data.empty()) std::memcpy(data.data(), slot.data.data(), data.size());
       return true;
     });
     if (rank_ == root) traffic_.broadcast += static_cast<int64_t>(data.size()) * (size() - 1);
@@ -220,14 +218,12 @@ std::vector<RankComm> thread_ranks(int n) {
   auto world = std::make_shared<World>(n);
   std::vector<RankComm> ranks;
   for (int rank = 0; rank < n; ++rank) {
-    ranks.push_back({std::make_unique<ThreadCommunicator>(world, rank),
-                     std::make_unique<ThreadHostComm>(world, rank), rank, n});
+    ranks.push_back(
+        {std::make_unique<ThreadCommunicator>(world, rank), std::make_unique<ThreadHostComm>(world, rank), rank, n});
   }
   return ranks;
 }
 
-RankComm single_rank() {
-  return std::move(thread_ranks(1)[0]);
-}
+RankComm single_rank() { return std::move(thread_ranks(1)[0]); }
 
 }  // namespace weft

@@ -26,12 +26,11 @@ class Communicator {
 
   // recv = the pieces of ranks 0, 1, ... in order; piece r has counts[r] bytes on every rank; send has
   // counts[rank()].
-  virtual void all_gather_v(std::span<std::byte> recv, std::span<const std::byte> send,
-                            std::span<const int64_t> counts) = 0;
+  virtual void all_gather_v(std::span<std::byte> recv, std::span<const std::byte> send, std::span<const int64_t> counts) = 0;
   // send holds send_counts[r] bytes for each rank r in order; recv gets recv_counts[r] bytes from each rank r
   // in order.
-  virtual void all_to_all_v(std::span<std::byte> recv, std::span<const int64_t> recv_counts,
-                            std::span<const std::byte> send, std::span<const int64_t> send_counts) = 0;
+  virtual void all_to_all_v(std::span<std::byte> recv, std::span<const int64_t> recv_counts, std::span<const std::byte> send,
+                            std::span<const int64_t> send_counts) = 0;
   virtual void broadcast(std::span<std::byte> data, int root) = 0;
   // Makes every waiting and later call on every rank throw CommError(reason).
   virtual void abort(const std::string& reason) = 0;
@@ -44,10 +43,9 @@ class Communicator {
 
  protected:
   // CheckError where this rank's own arguments contradict each other.
-  void check_all_gather(std::span<std::byte> recv, std::span<const std::byte> send,
-                        std::span<const int64_t> counts) const;
-  void check_all_to_all(std::span<std::byte> recv, std::span<const int64_t> recv_counts,
-                        std::span<const std::byte> send, std::span<const int64_t> send_counts) const;
+  void check_all_gather(std::span<std::byte> recv, std::span<const std::byte> send, std::span<const int64_t> counts) const;
+  void check_all_to_all(std::span<std::byte> recv, std::span<const int64_t> recv_counts, std::span<const std::byte> send,
+                        std::span<const int64_t> send_counts) const;
   Traffic traffic_;
 };
 

@@ -34,10 +34,8 @@ SortedPairs sort_pairs(Tensor ids, const ExpertPlacement& placement, Context& co
   Tensor placed = arena.tensor(DType::i32, {tokens, k});
   for (int64_t pair = 0; pair < pairs; ++pair) {
     const int32_t expert = ids.as<int32_t>()[pair];
-    WEFT_CHECK(0 <= expert && expert < placement.n_experts(), "expert ", expert, " of ",
-               placement.n_experts());
-    placed.as<int32_t>()[pair] =
-        sorted.first_expert[placement.rank_of[expert]] + placement.local_index[expert];
+    WEFT_CHECK(0 <= expert && expert < placement.n_experts(), "expert ", expert, " of ", placement.n_experts());
+    placed.as<int32_t>()[pair] = sorted.first_expert[placement.rank_of[expert]] + placement.local_index[expert];
   }
   sorted.order = arena.tensor(DType::i32, {pairs});
   sorted.place = arena.tensor(DType::i32, {tokens, k});
@@ -52,8 +50,7 @@ SortedPairs sort_pairs(Tensor ids, const ExpertPlacement& placement, Context& co
 // One exchange or step of experts, seen from this rank.
 class Exchange {
  public:
-  Exchange(const SortedPairs& sorted, const ExpertPlacement& placement, int k, RouterStats& stats,
-           Parallel& p)
+  Exchange(const SortedPairs& sorted, const ExpertPlacement& placement, int k, RouterStats& stats, Parallel& p)
       : sorted_(sorted), placement_(placement), k_(k), stats_(stats), p_(p), arena_(p.context.workspace) {
     me_ = placement.ranks() == 1 ? 0 : p.comm.rank();
     stats_.tokens_per_expert.resize(placement.n_experts());
@@ -114,8 +111,7 @@ Tensor Exchange::gather_counts() {
   p_.comm.all_gather_v(bytes(all), bytes(own), std::vector<int64_t>(ranks, own.bytes()));
   for (int expert = 0; expert < n; ++expert) {
     const int placed = sorted_.first_expert[placement_.rank_of[expert]] + placement_.local_index[expert];
-    for (int rank = 0; rank < ranks; ++rank)
-      stats_.tokens_per_expert[expert] += all.as<int32_t>()[rank * n + placed];
+    for (int rank = 0; rank < ranks; ++rank) stats_.tokens_per_expert[expert] += all.as<int32_t>()[rank * n + placed];
   }
   return all;
 }
@@ -155,16 +151,14 @@ Tensor Exchange::run_dispatched(Tensor x, const ExpertFn& experts) {
   const int64_t arriving = std::accumulate(from_rank.begin(), from_rank.end(), int64_t{0}) / row_bytes;
 
   Tensor own = arena_.tensor(DType::f32, {sorted_.pairs(), hidden});
-  Tensor arrived = arena_.tensor(DType::f32, {arriving, hidden}),
-         grouped = arena_.tensor(DType::f32, {arriving, hidden});
+  Tensor arrived = arena_.tensor(DType::f32, {arriving, hidden}), grouped = arena_.tensor(DType::f32, {arriving, hidden});
   moe_permute(own, x, sorted_.order, k_, p_.context);
   p_.comm.all_to_all_v(bytes(arrived), from_rank, bytes(own), to_rank);
 
   std::vector<int32_t> offsets;
   const Tensor regroup = regrouping(counts, arriving, offsets);
   Tensor undo = arena_.tensor(DType::i32, {arriving});
-  for (int64_t i = 0; i < arriving; ++i)
-    undo.as<int32_t>()[regroup.as<int32_t>()[i]] = static_cast<int32_t>(i);
+  for (int64_t i = 0; i < arriving; ++i) undo.as<int32_t>()[regroup.as<int32_t>()[i]] = static_cast<int32_t>(i);
   moe_permute(grouped, arrived, regroup, 1, p_.context);
   experts(arrived, grouped, offsets);
   moe_permute(grouped, arrived, undo, 1, p_.context);
@@ -175,9 +169,8 @@ Tensor Exchange::run_dispatched(Tensor x, const ExpertFn& experts) {
 }
 
 // Experts that are split over ranks need all tokens on every rank.
-void expert_parallel_on_all_tokens(Tensor out, Tensor x, Tensor ids, Tensor weights,
-                                   const ExpertPlacement& placement, const TokenShard& shard,
-                                   const ExpertFn& experts, RouterStats& stats, Parallel& p) {
+void expert_parallel_on_all_tokens(Tensor out, Tensor x, Tensor ids, Tensor weights, const ExpertPlacement& placement,
+                                   const TokenShard& shard, const ExpertFn& experts, RouterStats& stats, Parallel& p) {
   Arena& arena = p.context.workspace;
   const Arena::Scope scope(arena);
   const int64_t tokens = shard.tokens, hidden = x.dim(1), k = ids.dim(1);
@@ -185,8 +178,7 @@ void expert_parallel_on_all_tokens(Tensor out, Tensor x, Tensor ids, Tensor weig
   const Tensor all_ids = gather_tokens(arena.tensor(DType::i32, {tokens, k}), ids, shard, p);
   const Tensor all_weights = gather_tokens(arena.tensor(DType::f32, {tokens, k}), weights, shard, p);
   Tensor all_out = arena.tensor(DType::f32, {tokens, hidden});
-  expert_parallel(all_out, all_x, all_ids, all_weights, placement, TokenShard::all(tokens), experts, stats,
-                  p);
+  expert_parallel(all_out, all_x, all_ids, all_weights, placement, TokenShard::all(tokens), experts, stats, p);
   const Tensor own = all_out.slice(shard.own.begin, shard.own.end);
   std::copy_n(own.as<float>(), own.elements(), out.as<float>());
 }
@@ -194,8 +186,7 @@ void expert_parallel_on_all_tokens(Tensor out, Tensor x, Tensor ids, Tensor weig
 }  // namespace
 
 ExpertPlacement ExpertPlacement::contiguous(int n_experts, int ep, int ranks) {
-  WEFT_CHECK(1 <= ep && ep <= ranks && ep <= n_experts, n_experts, " experts over ", ep, " of ", ranks,
-             " ranks");
+  WEFT_CHECK(1 <= ep && ep <= ranks && ep <= n_experts, n_experts, " experts over ", ep, " of ", ranks, " ranks");
   ExpertPlacement placement;
   placement.experts_of.resize(ranks);
   for (int rank = 0; rank < ep; ++rank) {
@@ -210,8 +201,7 @@ ExpertPlacement ExpertPlacement::contiguous(int n_experts, int ep, int ranks) {
 }
 
 double RouterStats::entropy() const {
-  const double total =
-      static_cast<double>(std::accumulate(tokens_per_expert.begin(), tokens_per_expert.end(), int64_t{0}));
+  const double total = static_cast<double>(std::accumulate(tokens_per_expert.begin(), tokens_per_expert.end(), int64_t{0}));
   double bits = 0;
   for (const int64_t tokens : tokens_per_expert) {
     if (tokens > 0) bits -= tokens / total * std::log2(tokens / total);
@@ -227,8 +217,7 @@ double RouterStats::hottest_share() const {
 
 void expert_parallel(Tensor out, Tensor x, Tensor ids, Tensor weights, const ExpertPlacement& placement,
                      const TokenShard& shard, const ExpertFn& experts, RouterStats& stats, Parallel& p) {
-  WEFT_CHECK(placement.ranks() == 1 || placement.ranks() == p.comm.size(), placement.ranks(),
-             " ranks in the placement");
+  WEFT_CHECK(placement.ranks() == 1 || placement.ranks() == p.comm.size(), placement.ranks(), " ranks in the placement");
   WEFT_CHECK_EQ(x.dim(0), shard.own.size());
   if (placement.ranks() == 1 && !shard.replicated) {
     return expert_parallel_on_all_tokens(out, x, ids, weights, placement, shard, experts, stats, p);
@@ -236,14 +225,12 @@ void expert_parallel(Tensor out, Tensor x, Tensor ids, Tensor weights, const Exp
   const Arena::Scope scope(p.context.workspace);
   const SortedPairs sorted = sort_pairs(ids, placement, p.context);
   Exchange exchange(sorted, placement, static_cast<int>(ids.dim(1)), stats, p);
-  const Tensor results =
-      shard.replicated ? exchange.run_replicated(x, experts) : exchange.run_dispatched(x, experts);
+  const Tensor results = shard.replicated ? exchange.run_replicated(x, experts) : exchange.run_dispatched(x, experts);
   moe_unpermute(out, results, sorted.place, weights, p.context);
 }
 
 int64_t expert_parallel_workspace(int64_t tokens, int64_t hidden, int k, int n_experts, int ranks) {
-  const int64_t pairs = tokens * k, rows = Arena::padded(pairs * hidden * 4),
-                indices = Arena::padded(pairs * 4);
+  const int64_t pairs = tokens * k, rows = Arena::padded(pairs * hidden * 4), indices = Arena::padded(pairs * 4);
   const int64_t sorted = 3 * indices + Arena::padded((n_experts + 1) * 4);
   const int64_t replicated = 3 * rows;
   const int64_t dispatched =

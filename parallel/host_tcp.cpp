@@ -22,9 +22,7 @@ namespace {
 constexpr uint32_t kMaxFrame = 256u << 20;
 constexpr int kJoinTimeoutMs = 60'000, kHelloTimeoutMs = 2'000;
 
-[[noreturn]] void fail(const std::string& what) {
-  throw CommError(cat(what, ": ", std::strerror(errno)));
-}
+[[noreturn]] void fail(const std::string& what) { throw CommError(cat(what, ": ", std::strerror(errno))); }
 
 class Socket {
  public:
@@ -100,9 +98,7 @@ std::vector<std::byte> receive_frame(const Socket& socket, Kind kind, int peer) 
   return body;
 }
 
-std::span<const std::byte> as_bytes(const std::string& text) {
-  return std::as_bytes(std::span(text));
-}
+std::span<const std::byte> as_bytes(const std::string& text) { return std::as_bytes(std::span(text)); }
 std::string as_string(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
@@ -110,8 +106,7 @@ std::string as_string(std::span<const std::byte> bytes) {
 // peers_: on rank 0 the connection of rank r at r - 1, on the others only rank 0's.
 class TcpHostComm final : public HostComm {
  public:
-  TcpHostComm(std::vector<Socket> peers, int rank, int size)
-      : peers_(std::move(peers)), rank_(rank), size_(size) {}
+  TcpHostComm(std::vector<Socket> peers, int rank, int size) : peers_(std::move(peers)), rank_(rank), size_(size) {}
   int rank() const override { return rank_; }
   int size() const override { return size_; }
 
@@ -130,8 +125,7 @@ class TcpHostComm final : public HostComm {
     std::vector<std::string> all;
     if (rank_ == 0) {
       all.push_back(value);
-      for (int peer = 1; peer < size_; ++peer)
-        all.push_back(as_string(receive_frame(peers_[peer - 1], Kind::value, peer)));
+      for (int peer = 1; peer < size_; ++peer) all.push_back(as_string(receive_frame(peers_[peer - 1], Kind::value, peer)));
       std::string joined;
       for (const std::string& one : all) joined += cat(one.size(), ' ', one);
       send_to_all(frame(Kind::values, as_bytes(joined)));
@@ -179,8 +173,7 @@ sockaddr_in ipv4(const std::string& address, int port) {
   sockaddr_in out{};
   out.sin_family = AF_INET;
   out.sin_port = htons(static_cast<uint16_t>(port));
-  if (inet_pton(AF_INET, address.c_str(), &out.sin_addr) != 1)
-    throw CommError(cat("'", address, "' is no IPv4 address"));
+  if (inet_pton(AF_INET, address.c_str(), &out.sin_addr) != 1) throw CommError(cat("'", address, "' is no IPv4 address"));
   return out;
 }
 
@@ -191,8 +184,7 @@ void send_at_once(int fd) {
 
 }  // namespace
 
-HostListener::HostListener(const std::string& local_address)
-    : local_address_(local_address), token_(random_token()) {
+HostListener::HostListener(const std::string& local_address) : local_address_(local_address), token_(random_token()) {
   Socket listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   const sockaddr_in address = ipv4(local_address, 0);
   if (::bind(listener.fd(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
@@ -202,9 +194,7 @@ HostListener::HostListener(const std::string& local_address)
   socket_ = listener.release();
 }
 
-HostListener::~HostListener() {
-  close(socket_);
-}
+HostListener::~HostListener() { close(socket_); }
 
 std::string HostListener::invitation() const {
   sockaddr_in bound{};
@@ -218,8 +208,7 @@ std::unique_ptr<HostComm> HostListener::accept(int size) {
   for (int rank = 1; rank < size; ++rank) peers.emplace_back(-1);
   for (int missing = size - 1; missing > 0;) {
     pollfd waiting{socket_, POLLIN, 0};
-    if (::poll(&waiting, 1, kJoinTimeoutMs) == 0)
-      throw CommError(cat(missing, " ranks did not connect to rank 0"));
+    if (::poll(&waiting, 1, kJoinTimeoutMs) == 0) throw CommError(cat(missing, " ranks did not connect to rank 0"));
     Socket peer(::accept4(socket_, nullptr, nullptr, SOCK_CLOEXEC));
     if (peer.fd() < 0) continue;
     Hello hello;
@@ -264,8 +253,7 @@ std::string local_address_towards(const std::string& host_name) {
   hints.ai_socktype = SOCK_DGRAM;
   addrinfo* found = nullptr;
   if (const int error = getaddrinfo(host_name.c_str(), "9", &hints, &found)) {
-    throw CommError(
-        cat("rank 0 cannot resolve the host name '", host_name, "' of another rank: ", gai_strerror(error)));
+    throw CommError(cat("rank 0 cannot resolve the host name '", host_name, "' of another rank: ", gai_strerror(error)));
   }
   const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owner(found, freeaddrinfo);
   // Connecting a datagram socket sends nothing; the kernel only picks the route.

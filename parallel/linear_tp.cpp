@@ -15,9 +15,8 @@ void finish_tree(Tensor out, Tensor parts, const SplitSum& sum, ThreadPool& pool
   const int64_t n = out.elements();
   const float* from = parts.as<float>();
   float* to = out.as<float>();
-  pool.parallel_for(n, kGrain, [&](int64_t begin, int64_t end, int) {
-    combine(sum.combine, from + begin, n, end - begin, to + begin);
-  });
+  pool.parallel_for(
+      n, kGrain, [&](int64_t begin, int64_t end, int) { combine(sum.combine, from + begin, n, end - begin, to + begin); });
 }
 
 // What `linear` writes for a plan of `parts` outputs.
@@ -101,16 +100,14 @@ void row_parallel(Tensor out, Tensor x, const RowParallel& w, const TokenShard& 
   if (!w.bias.empty()) add_bias(out, w.bias);
 }
 
-int64_t row_parallel_workspace(const SplitSum& sum, int64_t tokens, int64_t n, int64_t k, Arithmetic a,
-                               int threads) {
+int64_t row_parallel_workspace(const SplitSum& sum, int64_t tokens, int64_t n, int64_t k, Arithmetic a, int threads) {
   const int64_t product = linear_workspace(tokens, k, sum.plan, a, threads);
   if (sum.ranks() == 1) return product;
-  return Arena::padded(sum.parts() * tokens * n * 4) + Arena::padded(sum.plan.outputs * tokens * n * 4) +
-         product;
+  return Arena::padded(sum.parts() * tokens * n * 4) + Arena::padded(sum.plan.outputs * tokens * n * 4) + product;
 }
 
-void grouped_row_parallel(Tensor out, Tensor x, std::span<const PackedMatrix> w,
-                          std::span<const int32_t> offsets, const SplitSum& sum, Parallel& p) {
+void grouped_row_parallel(Tensor out, Tensor x, std::span<const PackedMatrix> w, std::span<const int32_t> offsets,
+                          const SplitSum& sum, Parallel& p) {
   WEFT_CHECK_EQ(out.dim(0), x.dim(0));
   reduce(out, sum, TokenShard::all(x.dim(0)), p, [&](Tensor y, Range) {
     if (sum.plan.outputs > 0) grouped_linear(y, x, w, offsets, sum.plan, p.arithmetic, p.context);
@@ -130,8 +127,7 @@ Tensor gather_tokens(Tensor all, Tensor own, const TokenShard& shard, Parallel& 
   return all;
 }
 
-void vocab_embed(Tensor out, Tensor ids, const PackedMatrix& table, int64_t vocab, const TokenShard& shard,
-                 Parallel& p) {
+void vocab_embed(Tensor out, Tensor ids, const PackedMatrix& table, int64_t vocab, const TokenShard& shard, Parallel& p) {
   const int ranks = p.comm.size(), me = p.comm.rank();
   const Range held = split_evenly(vocab, ranks, me);
   WEFT_CHECK_EQ(table.n(), held.size());
@@ -190,8 +186,7 @@ void vocab_logits(Tensor logits, Tensor x, const PackedMatrix& head, int64_t voc
   std::vector<int64_t> send_counts(ranks, 0), recv_counts(ranks, 0);
   send_counts[0] = columns.bytes();
   if (me == 0) {
-    for (int peer = 0; peer < ranks; ++peer)
-      recv_counts[peer] = split_evenly(vocab, ranks, peer).size() * rows * 4;
+    for (int peer = 0; peer < ranks; ++peer) recv_counts[peer] = split_evenly(vocab, ranks, peer).size() * rows * 4;
   }
   p.comm.all_to_all_v(bytes(received), recv_counts, bytes(columns), send_counts);
   if (me != 0) return;
@@ -204,8 +199,7 @@ void vocab_logits(Tensor logits, Tensor x, const PackedMatrix& head, int64_t voc
   }
 }
 
-int64_t vocab_logits_workspace(int64_t rows, int64_t vocab, int64_t hidden, int ranks, Arithmetic a,
-                               int threads) {
+int64_t vocab_logits_workspace(int64_t rows, int64_t vocab, int64_t hidden, int ranks, Arithmetic a, int threads) {
   const int64_t product = linear_workspace(rows, hidden, KPlan::sequential(hidden), a, threads);
   if (ranks == 1) return product;
   const int64_t columns = Arena::padded(rows * split_evenly(vocab, ranks, 0).size() * 4);

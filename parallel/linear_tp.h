@@ -52,15 +52,14 @@ void column_parallel(Tensor y, Tensor x, const PackedMatrix& w, Parallel& p);
 // out (own rows, N) = canonical sum over all ranks of x w^T (+ bias).   x: (tokens, own K)   out must not
 // alias x.
 void row_parallel(Tensor out, Tensor x, const RowParallel& w, const TokenShard& shard, Parallel& p);
-int64_t row_parallel_workspace(const SplitSum& sum, int64_t tokens, int64_t n, int64_t k, Arithmetic a,
-                               int threads);
+int64_t row_parallel_workspace(const SplitSum& sum, int64_t tokens, int64_t n, int64_t k, Arithmetic a, int threads);
 
 // The same sum for experts that are split over ranks: out (pairs, N) complete on every rank; x (pairs, own K)
 // holds the rows of expert e at [offsets[e], offsets[e + 1]). Sums of one rank (SplitSum::make(units, 1, 0):
 // whole experts) need no exchange and give the same bits. Workspace: row_parallel_workspace with tokens =
 // pairs.
-void grouped_row_parallel(Tensor out, Tensor x, std::span<const PackedMatrix> w,
-                          std::span<const int32_t> offsets, const SplitSum& sum, Parallel& p);
+void grouped_row_parallel(Tensor out, Tensor x, std::span<const PackedMatrix> w, std::span<const int32_t> offsets,
+                          const SplitSum& sum, Parallel& p);
 
 // all (tokens, ...) from every rank's own rows; a replicated shard copies nothing: returns `own` itself. f32
 // or i32.
@@ -68,14 +67,12 @@ Tensor gather_tokens(Tensor all, Tensor own, const TokenShard& shard, Parallel& 
 
 // out (own rows, hidden) = rows ids of an embedding table of `vocab` rows, of which rank r holds
 // split_evenly(vocab, size, r).   ids: (tokens) i32, equal on all ranks, each in [0, vocab)
-void vocab_embed(Tensor out, Tensor ids, const PackedMatrix& table, int64_t vocab, const TokenShard& shard,
-                 Parallel& p);
+void vocab_embed(Tensor out, Tensor ids, const PackedMatrix& table, int64_t vocab, const TokenShard& shard, Parallel& p);
 int64_t vocab_embed_workspace(int64_t tokens, int64_t hidden, int ranks);
 
 // logits (rows, vocab) on rank 0 (other ranks' logits are left alone) = x head^T; rank r holds rows
 // split_evenly(vocab, size, r) of the head.   x: (rows, hidden), equal on all ranks
 void vocab_logits(Tensor logits, Tensor x, const PackedMatrix& head, int64_t vocab, Parallel& p);
-int64_t vocab_logits_workspace(int64_t rows, int64_t vocab, int64_t hidden, int ranks, Arithmetic a,
-                               int threads);
+int64_t vocab_logits_workspace(int64_t rows, int64_t vocab, int64_t hidden, int ranks, Arithmetic a, int threads);
 
 }  // namespace weft

@@ -9,16 +9,14 @@ namespace {
 
 void check_experts(const Mesh& mesh, int n_experts) {
   if (n_experts == 0) {
-    if (mesh.ep != 1)
-      bad_input("--ep ", mesh.ep, " needs a model with experts; this one is dense (only --ep 1)");
+    if (mesh.ep != 1) bad_input("--ep ", mesh.ep, " needs a model with experts; this one is dense (only --ep 1)");
     return;
   }
   if (mesh.ep > n_experts) bad_input("--ep ", mesh.ep, " exceeds the model's ", n_experts, " experts");
   const int widest = std::min(mesh.tp * mesh.dp, n_experts);
   if (mesh.ep != 1 && mesh.ep != widest) {
     bad_input("--ep ", mesh.ep, " is not supported on ", mesh.tp * mesh.dp, " ranks and ", n_experts,
-              " experts: give 1 (every expert split over the ranks) or ", widest,
-              " (whole experts spread over them)");
+              " experts: give 1 (every expert split over the ranks) or ", widest, " (whole experts spread over them)");
   }
 }
 
@@ -40,25 +38,21 @@ Mesh Mesh::make(int world, int rank, const MeshRequest& request, int n_heads, in
   const int dp_left = request.tp ? static_cast<int>(std::max<int64_t>(1, world / without_dp)) : 1;
   mesh.dp = degree("--dp", request.dp, dp_left);
   if (without_dp * mesh.dp != world) {
-    bad_input("pp * dp * tp = ", mesh.pp, " * ", mesh.dp, " * ", mesh.tp, " must equal the number of ranks, ",
-              world);
+    bad_input("pp * dp * tp = ", mesh.pp, " * ", mesh.dp, " * ", mesh.tp, " must equal the number of ranks, ", world);
   }
   if (mesh.pp > 1) bad_input("--pp ", mesh.pp, " (pipeline parallelism) is not built; only --pp 1");
   if (mesh.dp > 1) {
-    bad_input("dp = ", mesh.dp, " (data parallelism) is not built; only dp = 1, that is --tp ", world, " on ",
-              world, " ranks");
+    bad_input("dp = ", mesh.dp, " (data parallelism) is not built; only dp = 1, that is --tp ", world, " on ", world,
+              " ranks");
   }
   if (mesh.tp > n_heads) {
-    bad_input("tp = ", mesh.tp, " exceeds the model's ", n_heads, " query heads; start at most ", n_heads,
-              " ranks");
+    bad_input("tp = ", mesh.tp, " exceeds the model's ", n_heads, " query heads; start at most ", n_heads, " ranks");
   }
   mesh.ep = degree("--ep", request.ep, std::max(1, std::min(mesh.tp * mesh.dp, n_experts)));
   check_experts(mesh, n_experts);
   return mesh;
 }
 
-std::string Mesh::describe() const {
-  return cat("tp=", tp, " ep=", ep, " (", world, world == 1 ? " rank)" : " ranks)");
-}
+std::string Mesh::describe() const { return cat("tp=", tp, " ep=", ep, " (", world, world == 1 ? " rank)" : " ranks)"); }
 
 }  // namespace weft

@@ -33,19 +33,16 @@ void write_rows(const PagedKv& kv, Tensor k, Tensor v, const int32_t* slots, int
     for (int64_t h = 0; h < heads; ++h)
       write_head(kv.k.raw<T>() + block * kv.k.stride[0] + h * kv.k.stride[1] + offset,
                  kv.v.raw<T>() + block * kv.v.stride[0] + h * kv.v.stride[1] + offset * head_dim,
-                 k.as<float>() + t * k.stride[0] + h * head_dim,
-                 v.as<float>() + t * v.stride[0] + h * head_dim, head_dim, block_size);
+                 k.as<float>() + t * k.stride[0] + h * head_dim, v.as<float>() + t * v.stride[0] + h * head_dim, head_dim,
+                 block_size);
   }
 }
 
 void kv_write_rows(const PagedKv& kv, Tensor k, Tensor v, const int32_t* slots, int64_t begin, int64_t end) {
   switch (kv.k.dtype) {
-    case DType::f16:
-      return write_rows<f16>(kv, k, v, slots, begin, end);
-    case DType::bf16:
-      return write_rows<bf16>(kv, k, v, slots, begin, end);
-    default:
-      return write_rows<float>(kv, k, v, slots, begin, end);
+    case DType::f16: return write_rows<f16>(kv, k, v, slots, begin, end);
+    case DType::bf16: return write_rows<bf16>(kv, k, v, slots, begin, end);
+    default: return write_rows<float>(kv, k, v, slots, begin, end);
   }
 }
 
@@ -59,10 +56,9 @@ namespace weft {
 HWY_EXPORT(kv_write_rows);
 
 void cpu::kv_write(const PagedKv& kv, Tensor k, Tensor v, Tensor slots, Context& context) {
-  context.pool.parallel_for(k.dim(0), rows_per_task(2 * k.dim(1) * k.dim(2)),
-                            [&](int64_t begin, int64_t end, int) {
-                              HWY_DYNAMIC_DISPATCH(kv_write_rows)(kv, k, v, slots.as<int32_t>(), begin, end);
-                            });
+  context.pool.parallel_for(k.dim(0), rows_per_task(2 * k.dim(1) * k.dim(2)), [&](int64_t begin, int64_t end, int) {
+    HWY_DYNAMIC_DISPATCH(kv_write_rows)(kv, k, v, slots.as<int32_t>(), begin, end);
+  });
 }
 
 }  // namespace weft

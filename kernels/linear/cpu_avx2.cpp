@@ -19,46 +19,22 @@ constexpr int kLanes = 8, kFmaRows = 6, kDotRows = 4;
 using F = __m256;
 using I = __m256i;
 
-inline F load(const float* p) {
-  return _mm256_loadu_ps(p);
-}
-inline F load(const F16* p) {
-  return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
-}
+inline F load(const float* p) { return _mm256_loadu_ps(p); }
+inline F load(const F16* p) { return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))); }
 inline F load(const BF16* p) {
   const I bits = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
   return _mm256_castsi256_ps(_mm256_slli_epi32(bits, 16));
 }
-inline void store(float* p, F a) {
-  _mm256_storeu_ps(p, a);
-}
-inline F set(float x) {
-  return _mm256_set1_ps(x);
-}
-inline F fma(F a, F b, F c) {
-  return _mm256_fmadd_ps(a, b, c);
-}
-inline F mul(F a, F b) {
-  return _mm256_mul_ps(a, b);
-}
-inline F add(F a, F b) {
-  return _mm256_add_ps(a, b);
-}
-inline I load_int(const int32_t* p) {
-  return _mm256_loadu_si256(reinterpret_cast<const I*>(p));
-}
-inline I set_int(int32_t x) {
-  return _mm256_set1_epi32(x);
-}
-inline I mul_int(I a, I b) {
-  return _mm256_mullo_epi32(a, b);
-}
-inline I add_int(I a, I b) {
-  return _mm256_add_epi32(a, b);
-}
-inline F to_float(I a) {
-  return _mm256_cvtepi32_ps(a);
-}
+inline void store(float* p, F a) { _mm256_storeu_ps(p, a); }
+inline F set(float x) { return _mm256_set1_ps(x); }
+inline F fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
+inline F mul(F a, F b) { return _mm256_mul_ps(a, b); }
+inline F add(F a, F b) { return _mm256_add_ps(a, b); }
+inline I load_int(const int32_t* p) { return _mm256_loadu_si256(reinterpret_cast<const I*>(p)); }
+inline I set_int(int32_t x) { return _mm256_set1_epi32(x); }
+inline I mul_int(I a, I b) { return _mm256_mullo_epi32(a, b); }
+inline I add_int(I a, I b) { return _mm256_add_epi32(a, b); }
+inline F to_float(I a) { return _mm256_cvtepi32_ps(a); }
 
 constexpr int kCodeBytes = 2;
 struct Weights {
@@ -80,8 +56,8 @@ inline I dot(I acc, Weights w, Inputs x) {
 }
 
 inline void add_fifth_bits(const uint8_t* bits, uint8_t* codes) {
-  const I which_byte = _mm256_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2,
-                                        2, 3, 3, 3, 3, 3, 3, 3, 3);
+  const I which_byte =
+      _mm256_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3);
   const I which_bit = _mm256_set1_epi64x(static_cast<int64_t>(0x8040201008040201u));
   const I sixteen = _mm256_set1_epi8(16);
   for (int t = 0; t < 1024; t += 32) {

@@ -12,8 +12,7 @@
 #include "kernels/linear/packed_format.h"
 #include "kernels/linear/packed_matrix.h"
 
-WEFT_BEGIN_TARGET(
-    "avx512vnni,avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c,bmi,bmi2,prefer-vector-width=512")
+WEFT_BEGIN_TARGET("avx512vnni,avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c,bmi,bmi2,prefer-vector-width=512")
 namespace weft::cpu {
 namespace {
 
@@ -23,15 +22,9 @@ constexpr int kFmaRows = 12, kDotRows = 6;
 constexpr int kCodeBytes = 1;
 using Weights = I;
 using Inputs = I;
-inline Weights load_weights(const std::byte* p) {
-  return _mm512_loadu_si512(p);
-}
-inline Inputs set_inputs(const std::byte* p) {
-  return _mm512_set1_epi32(read_word(p));
-}
-inline I dot(I acc, Weights w, Inputs x) {
-  return _mm512_dpbusd_epi32(acc, w, x);
-}
+inline Weights load_weights(const std::byte* p) { return _mm512_loadu_si512(p); }
+inline Inputs set_inputs(const std::byte* p) { return _mm512_set1_epi32(read_word(p)); }
+inline I dot(I acc, Weights w, Inputs x) { return _mm512_dpbusd_epi32(acc, w, x); }
 
 #include "kernels/linear/cpu_kernels-inl.h"
 

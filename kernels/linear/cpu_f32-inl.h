@@ -33,38 +33,35 @@ inline void fma_tile(const W* __restrict w, const float* __restrict x, int64_t x
 template <int R, class W>
 void fma_lanes(const W* w, const float* x, int64_t x_row, int64_t k, bool fresh, float* sums) {
   constexpr int C = R == 1 ? kPanel / kLanes : 2;
-  for (int lane = 0; lane < kPanel; lane += C * kLanes)
-    fma_tile<R, C>(w + lane, x, x_row, k, fresh, sums + lane);
+  for (int lane = 0; lane < kPanel; lane += C * kLanes) fma_tile<R, C>(w + lane, x, x_row, k, fresh, sums + lane);
 }
 
 template <class W, int... R>
-inline void fma_row_tile(std::integer_sequence<int, R...>, int64_t rows, const W* w, const float* x,
-                         int64_t x_row, int64_t k, bool fresh, float* sums) {
+inline void fma_row_tile(std::integer_sequence<int, R...>, int64_t rows, const W* w, const float* x, int64_t x_row,
+                         int64_t k, bool fresh, float* sums) {
   static constexpr decltype(&fma_lanes<1, W>) kByRows[] = {fma_lanes<R + 1, W>...};
   kByRows[rows - 1](w, x, x_row, k, fresh, sums);
 }
 
 template <class W>
-inline void fma_all_rows(const W* w, const float* x, int64_t x_row, int64_t k, int64_t rows, bool fresh,
-                         float* sums) {
+inline void fma_all_rows(const W* w, const float* x, int64_t x_row, int64_t k, int64_t rows, bool fresh, float* sums) {
   const int64_t tiles = (rows + kFmaRows - 1) / kFmaRows;
   for (int64_t t = 0; t < tiles; ++t) {
     const RowTile tile = row_tile(rows, kFmaRows, t);
-    fma_row_tile<W>(std::make_integer_sequence<int, kFmaRows>(), tile.rows, w, x + tile.begin * x_row, x_row,
-                    k, fresh, sums + tile.begin * kPanel);
+    fma_row_tile<W>(std::make_integer_sequence<int, kFmaRows>(), tile.rows, w, x + tile.begin * x_row, x_row, k, fresh,
+                    sums + tile.begin * kPanel);
   }
 }
 
 constexpr int64_t kFmaChunk = 128;  // of K: what all rows reuse stays in L1
 
 template <class W>
-void fma_plain(const std::byte* panel, int64_t k_begin, int64_t k_end, const float* x, int64_t x_row,
-               int64_t rows, float* sums) {
+void fma_plain(const std::byte* panel, int64_t k_begin, int64_t k_end, const float* x, int64_t x_row, int64_t rows,
+               float* sums) {
   const W* w = reinterpret_cast<const W*>(panel);
   const int64_t chunk = rows <= kFmaRows ? k_end - k_begin : kFmaChunk;
   for (int64_t k = k_begin; k < k_end; k += chunk)
-    fma_all_rows(w + k * kPanel, x + (k - k_begin), x_row, min_of(chunk, k_end - k), rows, k == k_begin,
-                 sums);
+    fma_all_rows(w + k * kPanel, x + (k - k_begin), x_row, min_of(chunk, k_end - k), rows, k == k_begin, sums);
 }
 
 // tile[k][lane] = weights of a sub-block, exactly as quant::dequantize gives them.
@@ -95,45 +92,32 @@ inline void dequantise(const std::byte* panel, int64_t index, float* __restrict 
 }
 
 template <DType T>
-void fma_quantised(const std::byte* panel, int64_t k_begin, int64_t k_end, const float* x, int64_t x_row,
-                   int64_t rows, float* sums) {
+void fma_quantised(const std::byte* panel, int64_t k_begin, int64_t k_end, const float* x, int64_t x_row, int64_t rows,
+                   float* sums) {
   alignas(64) float tile[kFmaChunk * kPanel];
   for (int64_t k = k_begin / 32 * 32; k < k_end; k += kFmaChunk) {
     const int64_t begin = max_of(k, k_begin), end = min_of(k + kFmaChunk, k_end);
     for (int64_t sub = k; sub < end; sub += 32) dequantise<T>(panel, sub / 32, tile + (sub - k) * kPanel);
-    fma_all_rows(tile + (begin - k) * kPanel, x + (begin - k_begin), x_row, end - begin, rows,
-                 begin == k_begin, sums);
+    fma_all_rows(tile + (begin - k) * kPanel, x + (begin - k_begin), x_row, end - begin, rows, begin == k_begin, sums);
   }
 }
 
-void fma_kernel(DType dtype, const std::byte* panel, int64_t k_begin, int64_t k_end, const float* x,
-                int64_t x_row, int64_t rows, float* sums) {
+void fma_kernel(DType dtype, const std::byte* panel, int64_t k_begin, int64_t k_end, const float* x, int64_t x_row,
+                int64_t rows, float* sums) {
   const auto run = [&](auto f) { f(panel, k_begin, k_end, x, x_row, rows, sums); };
   switch (dtype) {
-    case DType::f32:
-      return run(fma_plain<float>);
-    case DType::f16:
-      return run(fma_plain<F16>);
-    case DType::bf16:
-      return run(fma_plain<BF16>);
-    case DType::q8_0:
-      return run(fma_quantised<DType::q8_0>);
-    case DType::q4_0:
-      return run(fma_quantised<DType::q4_0>);
-    case DType::q4_1:
-      return run(fma_quantised<DType::q4_1>);
-    case DType::q5_0:
-      return run(fma_quantised<DType::q5_0>);
-    case DType::q5_1:
-      return run(fma_quantised<DType::q5_1>);
-    case DType::q4_K:
-      return run(fma_quantised<DType::q4_K>);
-    case DType::q5_K:
-      return run(fma_quantised<DType::q5_K>);
-    case DType::q6_K:
-      return run(fma_quantised<DType::q6_K>);
-    case DType::i32:
-      return;
+    case DType::f32: return run(fma_plain<float>);
+    case DType::f16: return run(fma_plain<F16>);
+    case DType::bf16: return run(fma_plain<BF16>);
+    case DType::q8_0: return run(fma_quantised<DType::q8_0>);
+    case DType::q4_0: return run(fma_quantised<DType::q4_0>);
+    case DType::q4_1: return run(fma_quantised<DType::q4_1>);
+    case DType::q5_0: return run(fma_quantised<DType::q5_0>);
+    case DType::q5_1: return run(fma_quantised<DType::q5_1>);
+    case DType::q4_K: return run(fma_quantised<DType::q4_K>);
+    case DType::q5_K: return run(fma_quantised<DType::q5_K>);
+    case DType::q6_K: return run(fma_quantised<DType::q6_K>);
+    case DType::i32: return;
   }
 }
 

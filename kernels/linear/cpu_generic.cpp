@@ -35,9 +35,7 @@ inline F load(const F16* p) {
 inline F load(const BF16* p) {
   return each<F>([&](int i) { return bf16_to_f32(p[i].bits); });
 }
-inline void store(float* p, F a) {
-  std::memcpy(p, a.v, sizeof a);
-}
+inline void store(float* p, F a) { std::memcpy(p, a.v, sizeof a); }
 inline F set(float x) {
   return each<F>([&](int) { return x; });
 }
@@ -88,8 +86,7 @@ inline I dot(I acc, const Weights& w, const Inputs& in) {
   });
 }
 inline void add_fifth_bits(const uint8_t* bits, uint8_t* codes) {
-  for (int t = 0; t < 1024; ++t)
-    codes[t] = static_cast<uint8_t>(codes[t] + ((bits[t / 8] >> (t % 8)) & 1) * 16);
+  for (int t = 0; t < 1024; ++t) codes[t] = static_cast<uint8_t>(codes[t] + ((bits[t / 8] >> (t % 8)) & 1) * 16);
 }
 inline void round_f16(const float* x, int64_t n, float* out) {
   for (int64_t i = 0; i < n; ++i) out[i] = f16_to_f32(f32_to_f16(x[i]));

@@ -13,12 +13,8 @@
 // so that all of it stays private to that file.
 constexpr int kPanel = PackedMatrix::kPanel;
 
-inline int64_t min_of(int64_t a, int64_t b) {
-  return a < b ? a : b;
-}
-inline int64_t max_of(int64_t a, int64_t b) {
-  return a > b ? a : b;
-}
+inline int64_t min_of(int64_t a, int64_t b) { return a < b ? a : b; }
+inline int64_t max_of(int64_t a, int64_t b) { return a > b ? a : b; }
 
 #define WEFT_UNROLL _Pragma("GCC unroll 16")
 #define WEFT_KEEP_LOOP _Pragma("GCC unroll 1")  // unrolled, GCC computes all products first and spills them

@@ -19,9 +19,8 @@ std::vector<const Kernels*> supported() {
   std::vector<const Kernels*> sets;
 #if defined(__x86_64__)
   __builtin_cpu_init();
-  const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-                  __builtin_cpu_supports("f16c") && __builtin_cpu_supports("bmi") &&
-                  __builtin_cpu_supports("bmi2");
+  const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c") &&
+                  __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
   const bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                   __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
   if (v4 && __builtin_cpu_supports("avx512vnni")) sets.push_back(&kAvx512VnniKernels);
@@ -39,9 +38,7 @@ std::atomic<const Kernels*>& chosen() {
 
 }  // namespace
 
-const Kernels& kernels() {
-  return *chosen().load(std::memory_order_relaxed);
-}
+const Kernels& kernels() { return *chosen().load(std::memory_order_relaxed); }
 
 std::vector<Isa> supported_isas() {
   std::vector<Isa> isas;

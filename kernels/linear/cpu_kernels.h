@@ -66,15 +66,14 @@ struct Kernels {
   void (*round)(Arithmetic a, const float* x, int64_t n, float* out);
   // The block with the n <= 32 values of x at columns [first, first + n) and zeros elsewhere; its words are
   // `stride` apart. dequantised[0..n) = d * q, unless it is null.
-  void (*quantise)(const float* x, int first, int n, std::byte* q, int64_t stride, BlockScale* scale,
-                   float* dequantised);
+  void (*quantise)(const float* x, int first, int n, std::byte* q, int64_t stride, BlockScale* scale, float* dequantised);
   // sum[r][lane] = fma(x[r][k], w[k][lane], sum) over stored columns k_begin <= k < k_end of a panel, from 0;
   // x points to the value for k_begin. sum is (rows, 32).
-  void (*fma)(DType dtype, const std::byte* panel, int64_t k_begin, int64_t k_end, const float* x,
-              int64_t x_row, int64_t rows, float* sum);
+  void (*fma)(DType dtype, const std::byte* panel, int64_t k_begin, int64_t k_end, const float* x, int64_t x_row,
+              int64_t rows, float* sum);
   // The q8 form over `count` blocks of 32 stored columns, from `block` of the panel and x_block of x.
-  void (*dot)(DType dtype, const std::byte* panel, int64_t block, int64_t count, const QuantisedRows& x,
-              int64_t x_block, int64_t rows, float* sum);
+  void (*dot)(DType dtype, const std::byte* panel, int64_t block, int64_t count, const QuantisedRows& x, int64_t x_block,
+              int64_t rows, float* sum);
   // to[0..n) += from[0..n)
   void (*add)(float* to, const float* from, int64_t n);
 };

@@ -12,8 +12,7 @@ constexpr int kWordBytes = 4 * kCodeBytes;
 constexpr int kSteps = 8;  // words of a block
 
 // The same arithmetic as quant::quantize_activation.
-void quantise_kernel(const float* x, int first, int n, std::byte* q, int64_t stride, BlockScale* scale,
-                     float* dequantised) {
+void quantise_kernel(const float* x, int first, int n, std::byte* q, int64_t stride, BlockScale* scale, float* dequantised) {
   alignas(64) float v[32] = {};
   for (int i = 0; i < n; ++i) v[first + i] = x[i];
   uint32_t largest = 0;  // as bits of |v|, which order as the values do, Inf and NaN last
@@ -42,8 +41,7 @@ void quantise_kernel(const float* x, int first, int n, std::byte* q, int64_t str
   for (int i = 0; i < 32; ++i) packed[i] = static_cast<Code>(codes[i]);
   for (int i = 0; kCodeBytes == 2 && i < 32; i += 4) std::swap(packed[i + 1], packed[i + 2]);
   for (int i = 0; i < kSteps; ++i)
-    __builtin_memcpy(q + i * stride * kWordBytes, reinterpret_cast<std::byte*>(packed) + i * kWordBytes,
-                     kWordBytes);
+    __builtin_memcpy(q + i * stride * kWordBytes, reinterpret_cast<std::byte*>(packed) + i * kWordBytes, kWordBytes);
   for (int i = 0; dequantised && i < n; ++i) dequantised[i] = d * static_cast<float>(codes[first + i]);
 }
 
@@ -73,8 +71,7 @@ inline void expand(const std::byte* panel, int64_t index, CodeTile& tile) {
 // Integer sums of R rows by 2 vectors of lanes over steps [begin, end) of a block; `half` of the block for
 // q6_K, else 2.
 template <int R>
-inline void dot_steps(const CodeTile& tile, int lane, int half, const std::byte* q, const BlockScale* scales,
-                      I sum[R][2]) {
+inline void dot_steps(const CodeTile& tile, int lane, int half, const std::byte* q, const BlockScale* scales, I sum[R][2]) {
   WEFT_UNROLL
   for (int r = 0; r < R; ++r) {
     const BlockScale& s = scales[r];
@@ -96,8 +93,7 @@ inline void dot_steps(const CodeTile& tile, int lane, int half, const std::byte*
 }
 
 template <DType T, int R>
-inline void dot_block(const CodeTile& tile, int lane, const std::byte* q, const BlockScale* scales,
-                      I total[R][2]) {
+inline void dot_block(const CodeTile& tile, int lane, const std::byte* q, const BlockScale* scales, I total[R][2]) {
   if constexpr (T != DType::q6_K) {
     dot_steps<R>(tile, lane, 2, q, scales, total);
   } else {
@@ -109,16 +105,15 @@ inline void dot_block(const CodeTile& tile, int lane, const std::byte* q, const 
       const I scale0 = load_int(tile.half_scale[0] + lane + j * kLanes);
       const I scale1 = load_int(tile.half_scale[1] + lane + j * kLanes);
       WEFT_UNROLL
-      for (int r = 0; r < R; ++r)
-        total[r][j] = add_int(mul_int(total[r][j], scale0), mul_int(second[r][j], scale1));
+      for (int r = 0; r < R; ++r) total[r][j] = add_int(mul_int(total[r][j], scale0), mul_int(second[r][j], scale1));
     }
   }
 }
 
 // R rows by 2 vectors of lanes over `count` blocks; the sums begin at 0 if `fresh`.
 template <DType T, int R>
-inline void dot_tile(const CodeTile* tiles, int count, int lane, const std::byte* q, const BlockScale* scales,
-                     bool fresh, float* __restrict sums) {
+inline void dot_tile(const CodeTile* tiles, int count, int lane, const std::byte* q, const BlockScale* scales, bool fresh,
+                     float* __restrict sums) {
   F acc[R][2];
   WEFT_UNROLL
   for (int r = 0; r < R; ++r) {
@@ -149,10 +144,8 @@ inline void dot_tile(const CodeTile* tiles, int count, int lane, const std::byte
 }
 
 template <DType T, int R>
-void dot_lanes(const CodeTile* tiles, int count, const std::byte* q, const BlockScale* scales, bool fresh,
-               float* sums) {
-  for (int lane = 0; lane < kPanel; lane += 2 * kLanes)
-    dot_tile<T, R>(tiles, count, lane, q, scales, fresh, sums);
+void dot_lanes(const CodeTile* tiles, int count, const std::byte* q, const BlockScale* scales, bool fresh, float* sums) {
+  for (int lane = 0; lane < kPanel; lane += 2 * kLanes) dot_tile<T, R>(tiles, count, lane, q, scales, fresh, sums);
 }
 
 template <DType T, int... R>
@@ -168,15 +161,14 @@ template <DType T>
 inline void prefetch_part(const std::byte* panel, int64_t block, int64_t count, int64_t part, int64_t parts) {
   const std::byte* from = SubBlock<T>(panel, block).codes;
   const int64_t bytes = count * SubBlock<T>::f.sub_bytes() + 64;
-  for (int64_t i = bytes * part / parts; i < bytes * (part + 1) / parts; i += 64)
-    __builtin_prefetch(from + i, 0, 2);
+  for (int64_t i = bytes * part / parts; i < bytes * (part + 1) / parts; i += 64) __builtin_prefetch(from + i, 0, 2);
 }
 
 constexpr int64_t kMaxChunk = 8;
 
 template <DType T>
-void dot_blocks(const std::byte* panel, int64_t block, int64_t count, const QuantisedRows& x, int64_t x_block,
-                int64_t rows, float* sums) {
+void dot_blocks(const std::byte* panel, int64_t block, int64_t count, const QuantisedRows& x, int64_t x_block, int64_t rows,
+                float* sums) {
   CodeTile tiles[kMaxChunk];
   const int64_t row_tiles = (rows + kDotRows - 1) / kDotRows;
   const int64_t chunk = row_tiles <= 3 ? 1 : kMaxChunk;  // few tiles: one stream is better than reuse
@@ -187,34 +179,24 @@ void dot_blocks(const std::byte* panel, int64_t block, int64_t count, const Quan
       const RowTile tile = row_tile(rows, kDotRows, t);
       const int64_t first = tile.begin * x.blocks + (x_block + b) * tile.rows;
       if (rows > 4) prefetch_part<T>(panel, block + b + max_of(chunk, 4), chunk, t, row_tiles);
-      dot_row_tile<T>(std::make_integer_sequence<int, kDotRows>(), tile.rows, tiles, n,
-                      x.q + first * kSteps * kWordBytes, x.scales + first, b == 0,
-                      sums + tile.begin * kPanel);
+      dot_row_tile<T>(std::make_integer_sequence<int, kDotRows>(), tile.rows, tiles, n, x.q + first * kSteps * kWordBytes,
+                      x.scales + first, b == 0, sums + tile.begin * kPanel);
     }
   }
 }
 
-void dot_kernel(DType dtype, const std::byte* panel, int64_t block, int64_t count, const QuantisedRows& x,
-                int64_t x_block, int64_t rows, float* sums) {
+void dot_kernel(DType dtype, const std::byte* panel, int64_t block, int64_t count, const QuantisedRows& x, int64_t x_block,
+                int64_t rows, float* sums) {
   const auto run = [&](auto f) { f(panel, block, count, x, x_block, rows, sums); };
   switch (dtype) {
-    case DType::q8_0:
-      return run(dot_blocks<DType::q8_0>);
-    case DType::q4_0:
-      return run(dot_blocks<DType::q4_0>);
-    case DType::q4_1:
-      return run(dot_blocks<DType::q4_1>);
-    case DType::q5_0:
-      return run(dot_blocks<DType::q5_0>);
-    case DType::q5_1:
-      return run(dot_blocks<DType::q5_1>);
-    case DType::q4_K:
-      return run(dot_blocks<DType::q4_K>);
-    case DType::q5_K:
-      return run(dot_blocks<DType::q5_K>);
-    case DType::q6_K:
-      return run(dot_blocks<DType::q6_K>);
-    default:
-      return;
+    case DType::q8_0: return run(dot_blocks<DType::q8_0>);
+    case DType::q4_0: return run(dot_blocks<DType::q4_0>);
+    case DType::q4_1: return run(dot_blocks<DType::q4_1>);
+    case DType::q5_0: return run(dot_blocks<DType::q5_0>);
+    case DType::q5_1: return run(dot_blocks<DType::q5_1>);
+    case DType::q4_K: return run(dot_blocks<DType::q4_K>);
+    case DType::q5_K: return run(dot_blocks<DType::q5_K>);
+    case DType::q6_K: return run(dot_blocks<DType::q6_K>);
+    default: return;
   }
 }

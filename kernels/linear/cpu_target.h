@@ -4,8 +4,7 @@
 // is affected.
 #define WEFT_PRAGMA(text) _Pragma(#text)
 #if defined(__clang__)
-#define WEFT_BEGIN_TARGET(isa) \
-  WEFT_PRAGMA(clang attribute push(__attribute__((target(isa))), apply_to = function))
+#define WEFT_BEGIN_TARGET(isa) WEFT_PRAGMA(clang attribute push(__attribute__((target(isa))), apply_to = function))
 #define WEFT_END_TARGET _Pragma("clang attribute pop")
 #else
 #define WEFT_BEGIN_TARGET(isa) _Pragma("GCC push_options") WEFT_PRAGMA(GCC target(isa))

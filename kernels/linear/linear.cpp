@@ -7,21 +7,19 @@ namespace {
 
 // The stack stays within its declared height and every output is stored once.
 void check_plan(const KPlan& plan, int64_t k) {
-  WEFT_CHECK(plan.outputs >= 1 && plan.max_depth >= 1 && plan.max_depth <= 16, plan.outputs,
-             " outputs, depth ", plan.max_depth);
+  WEFT_CHECK(plan.outputs >= 1 && plan.max_depth >= 1 && plan.max_depth <= 16, plan.outputs, " outputs, depth ",
+             plan.max_depth);
   int depth = 0, stored = 0;
   for (const KPlan::Step& step : plan.steps) {
-    WEFT_CHECK(0 <= step.k_begin && step.k_begin <= step.k_end && step.k_end <= k, "step [", step.k_begin,
-               ", ", step.k_end, ") of ", k, " columns");
+    WEFT_CHECK(0 <= step.k_begin && step.k_begin <= step.k_end && step.k_end <= k, "step [", step.k_begin, ", ", step.k_end,
+               ") of ", k, " columns");
     ++depth;
-    WEFT_CHECK(depth <= plan.max_depth && step.merges >= 0 && step.merges < depth, step.merges, " merges of ",
-               depth);
+    WEFT_CHECK(depth <= plan.max_depth && step.merges >= 0 && step.merges < depth, step.merges, " merges of ", depth);
     depth -= step.merges;
     WEFT_CHECK(step.out < plan.outputs, "output ", step.out, " of ", plan.outputs);
     if (step.out >= 0) --depth, ++stored;
   }
-  WEFT_CHECK(depth == 0 && stored == plan.outputs, "plan stores ", stored, " of ", plan.outputs,
-             " outputs, leaves ", depth);
+  WEFT_CHECK(depth == 0 && stored == plan.outputs, "plan stores ", stored, " of ", plan.outputs, " outputs, leaves ", depth);
 }
 
 bool overlap(const Tensor& a, const Tensor& b) {
@@ -34,11 +32,11 @@ bool overlap(const Tensor& a, const Tensor& b) {
 }
 
 void check_shapes(const Tensor& y, const Tensor& x, const PackedMatrix& w, const KPlan& plan) {
-  WEFT_CHECK(x.dtype == DType::f32 && x.rank == 2 && x.dim(1) == w.k() && x.stride[1] == 1, "x is ",
-             x.describe(), ", wanted rows of ", w.k());
+  WEFT_CHECK(x.dtype == DType::f32 && x.rank == 2 && x.dim(1) == w.k() && x.stride[1] == 1, "x is ", x.describe(),
+             ", wanted rows of ", w.k());
   const bool one = plan.outputs == 1 && y.rank == 2;
-  WEFT_CHECK(y.dtype == DType::f32 && (one || (y.rank == 3 && y.dim(0) == plan.outputs)) &&
-                 y.dim(-1) == w.n() && y.dim(-2) == x.dim(0) && y.stride[y.rank - 1] == 1,
+  WEFT_CHECK(y.dtype == DType::f32 && (one || (y.rank == 3 && y.dim(0) == plan.outputs)) && y.dim(-1) == w.n() &&
+                 y.dim(-2) == x.dim(0) && y.stride[y.rank - 1] == 1,
              "y is ", y.describe(), ", wanted (", plan.outputs, ", ", x.dim(0), ", ", w.n(), ")");
   WEFT_CHECK(!overlap(x, y), "y ", y.describe(), " aliases x ", x.describe());
   WEFT_CHECK(!w.bias() || plan.outputs == 1, "bias with ", plan.outputs, " partial sums");
@@ -58,12 +56,11 @@ void grouped_linear(Tensor y, Tensor x, std::span<const PackedMatrix> w, std::sp
   WEFT_CHECK_EQ(row_offsets.size(), w.size() + 1);
   for (size_t e = 0; e < w.size(); ++e) {
     check_shapes(y, x, w[e], plan);
-    WEFT_CHECK(row_offsets[e] >= 0 && row_offsets[e] <= row_offsets[e + 1] && row_offsets[e + 1] <= x.dim(0),
-               "group ", e, " is rows [", row_offsets[e], ", ", row_offsets[e + 1], ") of ", x.dim(0));
-    WEFT_CHECK(w[e].k_offset() == w[0].k_offset() && w[e].segments().size() == w[0].segments().size(),
-               "expert ", e, " differs in layout");
-    for (size_t s = 0; s < w[e].segments().size(); ++s)
-      WEFT_CHECK_EQ(w[e].segments()[s].n_rows, w[0].segments()[s].n_rows);
+    WEFT_CHECK(row_offsets[e] >= 0 && row_offsets[e] <= row_offsets[e + 1] && row_offsets[e + 1] <= x.dim(0), "group ", e,
+               " is rows [", row_offsets[e], ", ", row_offsets[e + 1], ") of ", x.dim(0));
+    WEFT_CHECK(w[e].k_offset() == w[0].k_offset() && w[e].segments().size() == w[0].segments().size(), "expert ", e,
+               " differs in layout");
+    for (size_t s = 0; s < w[e].segments().size(); ++s) WEFT_CHECK_EQ(w[e].segments()[s].n_rows, w[0].segments()[s].n_rows);
   }
   if (w.empty()) return;
   check_plan(plan, w[0].k());

@@ -10,13 +10,10 @@ namespace weft {
 namespace {
 
 constexpr int64_t kPanel = PackedMatrix::kPanel;
-constexpr int64_t kRowBlock =
-    48;  // x and the plan's stack stay in L2; a multiple of every kernel's register tile
+constexpr int64_t kRowBlock = 48;  // x and the plan's stack stay in L2; a multiple of every kernel's register tile
 
 // Blocks of 32 stored columns that [k_begin, k_end) touches.
-int64_t first_block(int64_t k_begin, int64_t k_offset) {
-  return (k_begin + k_offset) / 32;
-}
+int64_t first_block(int64_t k_begin, int64_t k_offset) { return (k_begin + k_offset) / 32; }
 int64_t count_blocks(const KPlan::Step& step, int64_t k_offset) {
   if (step.k_begin == step.k_end) return 0;
   return (step.k_end + k_offset + 31) / 32 - first_block(step.k_begin, k_offset);
@@ -73,20 +70,19 @@ void quantise_row(const cpu::Kernels& kernels, const float* x, const KPlan& plan
 
 // The group that `position` falls in, by row_begin or first_task.
 const Group& find_group(std::span<const Group> groups, int64_t Group::*begin, int64_t position) {
-  const auto after = std::upper_bound(groups.begin(), groups.end(), position,
-                                      [begin](int64_t p, const Group& g) { return p < g.*begin; });
+  const auto after =
+      std::upper_bound(groups.begin(), groups.end(), position, [begin](int64_t p, const Group& g) { return p < g.*begin; });
   return *(after - 1);
 }
 
 // All rows of x that a group uses.
-Rounded round_rows(Tensor x, std::span<const PackedMatrix> w, std::span<const Group> groups,
-                   const KPlan& plan, Arithmetic a, const cpu::Kernels& kernels, Context& context) {
+Rounded round_rows(Tensor x, std::span<const PackedMatrix> w, std::span<const Group> groups, const KPlan& plan, Arithmetic a,
+                   const cpu::Kernels& kernels, Context& context) {
   const float* source = x.as<float>();
   const int64_t rows = x.dim(0), k = x.dim(1), k_offset = w[0].k_offset();
   if (a == Arithmetic::f32) return {source, x.stride[0], {}};
   Rounded out{nullptr, k, {}};
-  float* plain =
-      a != Arithmetic::q8 || any_segment(w, false) ? context.workspace.array<float>(rows * k) : nullptr;
+  float* plain = a != Arithmetic::q8 || any_segment(w, false) ? context.workspace.array<float>(rows * k) : nullptr;
   out.x = plain;
   if (a == Arithmetic::q8) {
     for (const KPlan::Step& step : plan.steps) out.q8.blocks += count_blocks(step, k_offset);
@@ -130,8 +126,8 @@ int64_t panel_count(const PackedMatrix& w) {
   return count;
 }
 
-void store_rows(const Work& work, int out, const float* sums, const Panel& panel, const float* bias,
-                int64_t row, int64_t rows) {
+void store_rows(const Work& work, int out, const float* sums, const Panel& panel, const float* bias, int64_t row,
+                int64_t rows) {
   const Tensor& y = work.y;
   const int64_t y_row = y.stride[y.rank - 2], y_output = y.rank == 3 ? y.stride[0] : 0;
   float* to = y.as<float>() + out * y_output + row * y_row + panel.n_begin;
@@ -143,8 +139,7 @@ void store_rows(const Work& work, int out, const float* sums, const Panel& panel
 }
 
 // The plan for one panel and rows [row, row + rows).
-void run_plan(const Work& work, const PackedMatrix& w, const Panel& panel, int64_t row, int64_t rows,
-              float* stack) {
+void run_plan(const Work& work, const PackedMatrix& w, const Panel& panel, int64_t row, int64_t rows, float* stack) {
   const bool q8 = work.arithmetic == Arithmetic::q8 && is_quantised(panel.dtype);
   const int64_t entry = rows * kPanel, k_offset = w.k_offset();
   const Rounded& in = work.input;
@@ -157,8 +152,7 @@ void run_plan(const Work& work, const PackedMatrix& w, const Panel& panel, int64
       std::memset(top, 0, static_cast<size_t>(entry) * sizeof(float));
     } else if (q8) {
       const int64_t blocks = count_blocks(step, k_offset);
-      work.kernels.dot(panel.dtype, panel.data, first_block(step.k_begin, k_offset), blocks, q, x_block, rows,
-                       top);
+      work.kernels.dot(panel.dtype, panel.data, first_block(step.k_begin, k_offset), blocks, q, x_block, rows, top);
       x_block += blocks;
     } else {
       work.kernels.fma(panel.dtype, panel.data, k_offset + step.k_begin, k_offset + step.k_end,
@@ -172,8 +166,8 @@ void run_plan(const Work& work, const PackedMatrix& w, const Panel& panel, int64
   }
 }
 
-void run_groups(Tensor y, Tensor x, std::span<const PackedMatrix> w, std::span<const Group> groups,
-                const KPlan& plan, Arithmetic a, Context& context) {
+void run_groups(Tensor y, Tensor x, std::span<const PackedMatrix> w, std::span<const Group> groups, const KPlan& plan,
+                Arithmetic a, Context& context) {
   const cpu::Kernels& kernels = cpu::kernels();
   const int64_t begin = groups.front().row_begin, end = groups.back().row_end, panels = panel_count(w[0]);
   const int64_t stack_floats = plan.max_depth * std::min(kRowBlock, end - begin) * kPanel;
@@ -190,8 +184,8 @@ void run_groups(Tensor y, Tensor x, std::span<const PackedMatrix> w, std::span<c
     for (int64_t task = first; task < last; ++task) {
       const Group& g = find_group(groups, &Group::first_task, task);
       const int64_t local = task - g.first_task, row = g.row_begin + local % g.row_blocks() * kRowBlock;
-      run_plan(work, *g.w, find_panel(*g.w, local / g.row_blocks()), row,
-               std::min(kRowBlock, g.row_end - row), work.stacks + thread * stack_floats);
+      run_plan(work, *g.w, find_panel(*g.w, local / g.row_blocks()), row, std::min(kRowBlock, g.row_end - row),
+               work.stacks + thread * stack_floats);
     }
   });
 }
@@ -206,8 +200,7 @@ int64_t linear_workspace(int64_t m, int64_t k, const KPlan& plan, Arithmetic a, 
   if (a == Arithmetic::q8) {
     int64_t blocks = 0;  // for any k_offset, and for the widest integers
     for (const KPlan::Step& step : plan.steps) blocks += (step.k_end - step.k_begin + 62) / 32;
-    bytes += Arena::padded(m * blocks * 64) +
-             Arena::padded(m * blocks * static_cast<int64_t>(sizeof(cpu::BlockScale)));
+    bytes += Arena::padded(m * blocks * 64) + Arena::padded(m * blocks * static_cast<int64_t>(sizeof(cpu::BlockScale)));
   }
   return bytes;
 }

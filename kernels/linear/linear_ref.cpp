@@ -9,12 +9,9 @@ namespace {
 
 float round_to(Arithmetic a, float x) {
   switch (a) {
-    case Arithmetic::bf16:
-      return bf16_to_f32(f32_to_bf16(x));
-    case Arithmetic::f16:
-      return f16_to_f32(f32_to_f16(x));
-    default:
-      return x;
+    case Arithmetic::bf16: return bf16_to_f32(f32_to_bf16(x));
+    case Arithmetic::f16: return f16_to_f32(f32_to_f16(x));
+    default: return x;
   }
 }
 
@@ -67,8 +64,7 @@ std::vector<double> run_plan(const KPlan& plan, const float* x, const float* w) 
 void linear(Tensor y, Tensor x, const PackedMatrix& w, const KPlan& plan, Arithmetic a, Context&) {
   const int64_t rows = x.dim(0), y_row = y.stride[y.rank - 2], y_output = y.rank == 3 ? y.stride[0] : 0;
   std::vector<std::vector<float>> inputs;
-  for (int64_t m = 0; m < rows; ++m)
-    inputs.push_back(rounded_row(x.as<float>() + m * x.stride[0], w, plan, a));
+  for (int64_t m = 0; m < rows; ++m) inputs.push_back(rounded_row(x.as<float>() + m * x.stride[0], w, plan, a));
   std::vector<float> weights(static_cast<size_t>(w.k()));
   for (int64_t n = 0; n < w.n(); ++n) {
     w.unpack_row(n, weights.data());

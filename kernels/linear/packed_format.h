@@ -35,24 +35,15 @@ struct PackedFormat {
 
 constexpr PackedFormat packed_format(DType dtype) {
   switch (dtype) {
-    case DType::q8_0:
-      return {1, 64, 0, 1024, 0};
-    case DType::q4_0:
-      return {1, 64, 0, 512, 0};
-    case DType::q4_1:
-      return {1, 128, 0, 512, 0};
-    case DType::q5_0:
-      return {1, 64, 0, 512, 128};
-    case DType::q5_1:
-      return {1, 128, 0, 512, 128};
-    case DType::q4_K:
-      return {8, 128, 64, 512, 0};
-    case DType::q5_K:
-      return {8, 128, 64, 512, 128};
-    case DType::q6_K:
-      return {8, 64, 64, 512, 256};
-    default:
-      return {0, 0, 0, 0, 0};
+    case DType::q8_0: return {1, 64, 0, 1024, 0};
+    case DType::q4_0: return {1, 64, 0, 512, 0};
+    case DType::q4_1: return {1, 128, 0, 512, 0};
+    case DType::q5_0: return {1, 64, 0, 512, 128};
+    case DType::q5_1: return {1, 128, 0, 512, 128};
+    case DType::q4_K: return {8, 128, 64, 512, 0};
+    case DType::q5_K: return {8, 128, 64, 512, 128};
+    case DType::q6_K: return {8, 64, 64, 512, 256};
+    default: return {0, 0, 0, 0, 0};
   }
 }
 

@@ -20,16 +20,10 @@ constexpr uint32_t kLowNibbles = 0x0f0f0f0f, kLowPairs = 0x03030303, kBit0 = 0x0
 using Words = uint32_t[8];
 
 // Four bits, one from each byte, gathered to bits 0..3; and back.
-uint32_t gather_bits(uint32_t bytes) {
-  return ((bytes & kBit0) * 0x01020408u) >> 24;
-}
-uint32_t spread_bits(uint32_t bits) {
-  return (bits * 0x00204081u) & kBit0;
-}
+uint32_t gather_bits(uint32_t bytes) { return ((bytes & kBit0) * 0x01020408u) >> 24; }
+uint32_t spread_bits(uint32_t bits) { return (bits * 0x00204081u) & kBit0; }
 
-void put_word(std::byte* plane, int j, int lane, uint32_t word) {
-  std::memcpy(plane + (j * kLanes + lane) * 4, &word, 4);
-}
+void put_word(std::byte* plane, int j, int lane, uint32_t word) { std::memcpy(plane + (j * kLanes + lane) * 4, &word, 4); }
 uint32_t get_word(const std::byte* plane, int j, int lane) {
   uint32_t word;
   std::memcpy(&word, plane + (j * kLanes + lane) * 4, 4);
@@ -93,8 +87,7 @@ void put_scales(DType dtype, const std::byte* block, std::byte* header, int lane
     const auto& b = *reinterpret_cast<const quant::BlockQ6_K*>(block);
     put_f16(header, 0, lane, b.d);
     for (int i = 0; i < 16; ++i)
-      header[f.header_bytes + i / 2 * f.sub_bytes() + i % 2 * kLanes + lane] =
-          static_cast<std::byte>(b.scales[i]);
+      header[f.header_bytes + i / 2 * f.sub_bytes() + i % 2 * kLanes + lane] = static_cast<std::byte>(b.scales[i]);
     return;
   }
   quant::f16 values[2];  // all others begin with d and, where they have one, the minimum or dmin
@@ -133,8 +126,7 @@ void pack_plain(const std::byte* rows, int64_t row_bytes, int lanes, int64_t k, 
   for (int64_t k0 = 0; k0 < k; k0 += kTile)
     for (int lane = 0; lane < lanes; ++lane) {
       const T* row = reinterpret_cast<const T*>(rows + lane * row_bytes);
-      for (int64_t i = k0; i < std::min(k, k0 + kTile); ++i)
-        std::memcpy(&out[i * kLanes + lane], &row[i], sizeof(T));
+      for (int64_t i = k0; i < std::min(k, k0 + kTile); ++i) std::memcpy(&out[i * kLanes + lane], &row[i], sizeof(T));
     }
 }
 
@@ -181,10 +173,8 @@ std::pair<std::shared_ptr<Buffer>, std::byte*> take_from_slab(int64_t bytes) {
 
 }  // namespace
 
-PackedMatrix::PackedMatrix(int64_t k, int64_t k_offset, int64_t k_stored)
-    : k_(k), k_offset_(k_offset), k_stored_(k_stored) {
-  WEFT_CHECK(k >= 0 && k_offset >= 0 && k_offset + k <= k_stored, k, " + ", k_offset, " of ", k_stored,
-             " columns");
+PackedMatrix::PackedMatrix(int64_t k, int64_t k_offset, int64_t k_stored) : k_(k), k_offset_(k_offset), k_stored_(k_stored) {
+  WEFT_CHECK(k >= 0 && k_offset >= 0 && k_offset + k <= k_stored, k, " + ", k_offset, " of ", k_stored, " columns");
 }
 
 int64_t PackedMatrix::bytes() const {
@@ -228,8 +218,7 @@ void PackedMatrix::fill(int segment, int64_t row, int64_t count, const void* row
       pack_plain<uint16_t>(first, row_bytes, lanes, k_stored_, panel);
     } else {
       for (int lane = 0; lane < lanes; ++lane)
-        pack_quantised(s.dtype, first + lane * row_bytes, k_stored_ / dtype_info(s.dtype).block_elements,
-                       panel, lane);
+        pack_quantised(s.dtype, first + lane * row_bytes, k_stored_ / dtype_info(s.dtype).block_elements, panel, lane);
     }
   }
 }
@@ -254,8 +243,7 @@ void PackedMatrix::unpack_row(int64_t n, float* out) const {
   const PackedFormat f = packed_format(s->dtype);
   for (int64_t group = k_offset_ / 32; group * 32 < k_offset_ + k_; ++group) {
     float values[32];
-    unpack_sub_block(s->dtype, panel + group / f.subs * f.block_bytes(), static_cast<int>(group % f.subs),
-                     lane, values);
+    unpack_sub_block(s->dtype, panel + group / f.subs * f.block_bytes(), static_cast<int>(group % f.subs), lane, values);
     const int64_t first = group * 32 - k_offset_;
     for (int64_t i = std::max<int64_t>(0, -first); i < 32 && first + i < k_; ++i) out[first + i] = values[i];
   }

@@ -18,12 +18,9 @@ struct Affine {
 };
 Affine affine(DType dtype, const void* block, int sub, int half) {
   switch (dtype) {
-    case DType::q8_0:
-      return {f16_to_f32(static_cast<const BlockQ8_0*>(block)->d), 0};
-    case DType::q4_0:
-      return {f16_to_f32(static_cast<const BlockQ4_0*>(block)->d), 0};
-    case DType::q5_0:
-      return {f16_to_f32(static_cast<const BlockQ5_0*>(block)->d), 0};
+    case DType::q8_0: return {f16_to_f32(static_cast<const BlockQ8_0*>(block)->d), 0};
+    case DType::q4_0: return {f16_to_f32(static_cast<const BlockQ4_0*>(block)->d), 0};
+    case DType::q5_0: return {f16_to_f32(static_cast<const BlockQ5_0*>(block)->d), 0};
     case DType::q4_1: {
       const auto& b = *static_cast<const BlockQ4_1*>(block);
       return {f16_to_f32(b.d), f16_to_f32(b.m)};
@@ -64,9 +61,7 @@ void dequantize_block(DType dtype, const void* block, float* out) {
   }
 }
 
-float reciprocal(float d) {
-  return d != 0 ? 1 / d : 0;
-}
+float reciprocal(float d) { return d != 0 ? 1 / d : 0; }
 
 void quantize_q8_0(const float* x, BlockQ8_0& b) {
   float largest = 0;
@@ -109,8 +104,7 @@ Affine quantize_affine(const float* x, int levels, uint8_t codes[32]) {
 void quantize_block(DType dtype, const float* x, void* out) {
   uint8_t codes[32];
   switch (dtype) {
-    case DType::q8_0:
-      return quantize_q8_0(x, *static_cast<BlockQ8_0*>(out));
+    case DType::q8_0: return quantize_q8_0(x, *static_cast<BlockQ8_0*>(out));
     case DType::q4_0: {
       auto& b = *static_cast<BlockQ4_0*>(out);
       b.d = f32_to_f16(quantize_symmetric(x, 16, codes));
@@ -135,14 +129,10 @@ void quantize_block(DType dtype, const float* x, void* out) {
       store_fifth_bits(codes, b.qh);
       return store_nibbles(codes, b.qs);
     }
-    case DType::q4_K:
-      return quantize_q4_K(x, *static_cast<BlockQ4_K*>(out));
-    case DType::q5_K:
-      return quantize_q5_K(x, *static_cast<BlockQ5_K*>(out));
-    case DType::q6_K:
-      return quantize_q6_K(x, *static_cast<BlockQ6_K*>(out));
-    default:
-      WEFT_CHECK(false, "cannot quantise to ", name(dtype));
+    case DType::q4_K: return quantize_q4_K(x, *static_cast<BlockQ4_K*>(out));
+    case DType::q5_K: return quantize_q5_K(x, *static_cast<BlockQ5_K*>(out));
+    case DType::q6_K: return quantize_q6_K(x, *static_cast<BlockQ6_K*>(out));
+    default: WEFT_CHECK(false, "cannot quantise to ", name(dtype));
   }
 }
 
@@ -158,8 +148,7 @@ void dequantize(DType dtype, const void* src, float* out, int64_t n) {
     const DTypeInfo& info = dtype_info(dtype);
     WEFT_CHECK(info.block_elements > 1 && n % info.block_elements == 0, n, " elements of ", info.name);
     const auto* block = static_cast<const std::byte*>(src);
-    for (int64_t i = 0; i < n; i += info.block_elements, block += info.block_bytes)
-      dequantize_block(dtype, block, out + i);
+    for (int64_t i = 0; i < n; i += info.block_elements, block += info.block_bytes) dequantize_block(dtype, block, out + i);
   }
 }
 
@@ -173,8 +162,7 @@ void quantize(DType dtype, const float* src, void* out, int64_t n) {
     const DTypeInfo& info = dtype_info(dtype);
     WEFT_CHECK(info.block_elements > 1 && n % info.block_elements == 0, n, " elements of ", info.name);
     auto* block = static_cast<std::byte*>(out);
-    for (int64_t i = 0; i < n; i += info.block_elements, block += info.block_bytes)
-      quantize_block(dtype, src + i, block);
+    for (int64_t i = 0; i < n; i += info.block_elements, block += info.block_bytes) quantize_block(dtype, src + i, block);
   }
 }
 

@@ -20,8 +20,7 @@ struct ScaleAndMin {
 // Alternates between the best codes for a (scale, min) and the least-squares (scale, min) for those codes.
 ScaleAndMin fit_affine(const float x[32], int top) {
   const auto [low, high] = std::minmax_element(x, x + 32);
-  ScaleAndMin fit{(*high - std::min(*low, 0.0f)) / static_cast<float>(top), -std::min(*low, 0.0f)},
-      best = fit;
+  ScaleAndMin fit{(*high - std::min(*low, 0.0f)) / static_cast<float>(top), -std::min(*low, 0.0f)}, best = fit;
   if (!(fit.scale > 0)) return {0, fit.min};
   double best_error = INFINITY;
   for (int round = 0; round < 8; ++round) {
@@ -57,14 +56,12 @@ void quantize_affine_k(const float* x, int top, Block& out, uint8_t codes[256]) 
   const float d = f16_to_f32(out.d), dmin = f16_to_f32(out.dmin);
   std::memset(out.scales, 0, sizeof out.scales);
   for (int j = 0; j < 8; ++j) {
-    const int s = d > 0 ? nearest(fits[j].scale / d, 0, 63) : 0,
-              m = dmin > 0 ? nearest(fits[j].min / dmin, 0, 63) : 0;
+    const int s = d > 0 ? nearest(fits[j].scale / d, 0, 63) : 0, m = dmin > 0 ? nearest(fits[j].min / dmin, 0, 63) : 0;
     if (j < 4) {
       out.scales[j] |= static_cast<uint8_t>(s), out.scales[j + 4] |= static_cast<uint8_t>(m);
     } else {
       out.scales[j + 4] = static_cast<uint8_t>((s & 15) | (m & 15) << 4);
-      out.scales[j - 4] |= static_cast<uint8_t>(s >> 4 << 6),
-          out.scales[j] |= static_cast<uint8_t>(m >> 4 << 6);
+      out.scales[j - 4] |= static_cast<uint8_t>(s >> 4 << 6), out.scales[j] |= static_cast<uint8_t>(m >> 4 << 6);
     }
     for (int i = 32 * j; i < 32 * (j + 1); ++i)
       codes[i] = s > 0 ? static_cast<uint8_t>(nearest((x[i] + dmin * m) / (d * s), 0, top)) : 0;

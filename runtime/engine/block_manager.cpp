@@ -10,8 +10,8 @@
 namespace weft {
 
 BlockManager::BlockManager(int64_t n_blocks, int block_size) : block_size_(block_size) {
-  WEFT_CHECK(n_blocks >= 1 && n_blocks <= std::numeric_limits<int32_t>::max() && block_size >= 1, n_blocks,
-             " blocks of ", block_size);
+  WEFT_CHECK(n_blocks >= 1 && n_blocks <= std::numeric_limits<int32_t>::max() && block_size >= 1, n_blocks, " blocks of ",
+             block_size);
   blocks_.resize(n_blocks);
   for (int32_t block = 0; block < n_blocks; ++block) insert_after(block, tail_);
 }
@@ -85,8 +85,8 @@ void BlockManager::check_integrity(std::span<const int32_t> references) const {
   int64_t n_free = 0, n_cached = 0;
   for (int32_t block = 0; block < total(); ++block) {
     const Block& b = blocks_[block];
-    WEFT_CHECK(b.references == expected[block], "block ", block, ": ", b.references, " references, ",
-               expected[block], " held");
+    WEFT_CHECK(b.references == expected[block], "block ", block, ": ", b.references, " references, ", expected[block],
+               " held");
     n_free += b.references == 0;
     n_cached += b.cached;
     if (!b.cached) continue;

@@ -37,8 +37,7 @@ class Engine {
  public:
   // Loads this rank's weights and sizes the KV cache. An error on one rank (bad file, not enough memory) is
   // agreed on by all: every rank throws, rank 0 with the first rank's sentence.
-  static std::unique_ptr<Engine> create(const std::string& model_path, const EngineConfig& config,
-                                        RankComm comm);
+  static std::unique_ptr<Engine> create(const std::string& model_path, const EngineConfig& config, RankComm comm);
   virtual ~Engine() = default;
 
   virtual const EngineInfo& info() const = 0;

@@ -13,8 +13,7 @@ Runner::Runner(Model& model, KvCache& kv, Parallel parallel, const StepLimits& l
       max_blocks_(max_blocks_per_seq),
       n_blocks_(kv.layers()[0].k.dim(0)),
       block_size_(kv.layers()[0].block_size()),
-      logits_(has_logits ? limits.max_rows * model.config().vocab_size * static_cast<int64_t>(sizeof(float))
-                         : 0) {
+      logits_(has_logits ? limits.max_rows * model.config().vocab_size * static_cast<int64_t>(sizeof(float)) : 0) {
   for (auto* rows : {&ids_, &positions_, &slots_}) rows->reserve(limits.max_tokens);
   logit_rows_.reserve(limits.max_rows);
   row_offsets_.reserve(max_seqs + 1);
@@ -24,28 +23,24 @@ Runner::Runner(Model& model, KvCache& kv, Parallel parallel, const StepLimits& l
 
 Tensor Runner::run(const StepPlan& plan) {
   flatten(plan);
-  const auto vector = [](std::vector<int32_t>& v) {
-    return Tensor(v.data(), {static_cast<int64_t>(v.size())});
-  };
-  const int64_t sequences = static_cast<int64_t>(plan.chunks.size()),
-                rows = static_cast<int64_t>(logit_rows_.size());
+  const auto vector = [](std::vector<int32_t>& v) { return Tensor(v.data(), {static_cast<int64_t>(v.size())}); };
+  const int64_t sequences = static_cast<int64_t>(plan.chunks.size()), rows = static_cast<int64_t>(logit_rows_.size());
   const Tensor table(block_table_.data(), {sequences, static_cast<int64_t>(block_table_.size()) / sequences});
   Tensor logits;
   if (logits_.bytes() > 0) logits = Tensor(logits_.data(), DType::f32, {rows, model_.config().vocab_size});
-  model_.forward(
-      logits,
-      StepInput{.ids = vector(ids_),
-                .positions = vector(positions_),
-                .slots = vector(slots_),
-                .batch = {.row_offsets = row_offsets_, .context_len = context_len_, .block_table = table},
-                .logit_rows = vector(logit_rows_)},
-      kv_.layers(), parallel_);
+  model_.forward(logits,
+                 StepInput{.ids = vector(ids_),
+                           .positions = vector(positions_),
+                           .slots = vector(slots_),
+                           .batch = {.row_offsets = row_offsets_, .context_len = context_len_, .block_table = table},
+                           .logit_rows = vector(logit_rows_)},
+                 kv_.layers(), parallel_);
   return logits;
 }
 
 void Runner::flatten(const StepPlan& plan) {
-  WEFT_CHECK(!plan.chunks.empty() && static_cast<int64_t>(plan.tokens.size()) <= limits_.max_tokens,
-             plan.chunks.size(), " chunks, ", plan.tokens.size(), " rows");
+  WEFT_CHECK(!plan.chunks.empty() && static_cast<int64_t>(plan.tokens.size()) <= limits_.max_tokens, plan.chunks.size(),
+             " chunks, ", plan.tokens.size(), " rows");
   for (auto* v : {&positions_, &slots_, &context_len_, &block_table_, &logit_rows_}) v->clear();
   row_offsets_.assign(1, 0);
   ids_.assign(plan.tokens.begin(), plan.tokens.end());
@@ -63,11 +58,9 @@ void Runner::flatten(const StepPlan& plan) {
 
 void Runner::flatten_chunk(const StepPlan::Chunk& chunk, int64_t first_row) {
   const int64_t end = int64_t{chunk.start} + chunk.n_tokens, size = block_size_;
-  WEFT_CHECK(
-      chunk.start >= 0 && chunk.n_tokens > 0 && end <= static_cast<int64_t>(chunk.blocks.size()) * size,
-      "chunk [", chunk.start, ", ", end, ") in ", chunk.blocks.size(), " blocks");
-  for (const int32_t block : chunk.blocks)
-    WEFT_CHECK(block >= 0 && block < n_blocks_, "block ", block, " of ", n_blocks_);
+  WEFT_CHECK(chunk.start >= 0 && chunk.n_tokens > 0 && end <= static_cast<int64_t>(chunk.blocks.size()) * size, "chunk [",
+             chunk.start, ", ", end, ") in ", chunk.blocks.size(), " blocks");
+  for (const int32_t block : chunk.blocks) WEFT_CHECK(block >= 0 && block < n_blocks_, "block ", block, " of ", n_blocks_);
   for (int64_t position = chunk.start; position < end; ++position) {
     positions_.push_back(static_cast<int32_t>(position));
     slots_.push_back(static_cast<int32_t>(chunk.blocks[position / size] * size + position % size));

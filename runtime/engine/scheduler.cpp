@@ -8,8 +8,7 @@ namespace weft {
 
 Scheduler::Scheduler(const SchedulerLimits& limits, int64_t n_blocks, int block_size)
     : limits_(limits), blocks_(n_blocks, block_size) {
-  WEFT_CHECK(limits.max_seqs >= 1 && limits.max_batch_tokens >= 1, limits.max_seqs, " ",
-             limits.max_batch_tokens);
+  WEFT_CHECK(limits.max_seqs >= 1 && limits.max_batch_tokens >= 1, limits.max_seqs, " ", limits.max_batch_tokens);
 }
 
 void Scheduler::add(RequestId id, std::vector<int32_t> ids, int64_t max_length) {
@@ -47,8 +46,7 @@ StepPlan Scheduler::schedule() {
   for (const bool decode : {true, false})
     for (const Sequence* sequence : running_)
       if (sequence->scheduled > 0 && (sequence->pending() == 1) == decode) add_chunk(plan, *sequence);
-  WEFT_CHECK(!plan.chunks.empty() || !has_work(), running(), " running and ", waiting(),
-             " waiting, nothing to do");
+  WEFT_CHECK(!plan.chunks.empty() || !has_work(), running(), " running and ", waiting(), " waiting, nothing to do");
   return plan;
 }
 
@@ -68,8 +66,7 @@ bool Scheduler::take_blocks(Sequence& sequence, int64_t& budget) {
   const int64_t wanted = blocks_.blocks_for(static_cast<int64_t>(sequence.ids.size()));
   while (static_cast<int64_t>(sequence.blocks.size()) < wanted) {
     if (blocks_.free() == 0) {
-      if (running_.back() == &sequence)
-        return false;  // the latest waits until an earlier one ends or takes its blocks
+      if (running_.back() == &sequence) return false;  // the latest waits until an earlier one ends or takes its blocks
       preempt_latest(budget);
     } else {
       sequence.blocks.push_back(blocks_.allocate());
@@ -93,10 +90,9 @@ void Scheduler::admit(int64_t& budget) {
   while (budget > 0 && !waiting_.empty() && running() < limits_.max_seqs) {
     Sequence& sequence = *waiting_.front();
     reuse_prefix(sequence);
-    const int64_t wanted = blocks_.blocks_for(static_cast<int64_t>(sequence.ids.size())) -
-                           static_cast<int64_t>(sequence.blocks.size());
-    if (wanted + running() >
-        blocks_.free()) {  // running(): one spare block each, or it would soon be preempted again
+    const int64_t wanted =
+        blocks_.blocks_for(static_cast<int64_t>(sequence.ids.size())) - static_cast<int64_t>(sequence.blocks.size());
+    if (wanted + running() > blocks_.free()) {  // running(): one spare block each, or it would soon be preempted again
       release_blocks(sequence);
       sequence.hashes.clear();
       sequence.computed = 0;
@@ -113,8 +109,7 @@ void Scheduler::admit(int64_t& budget) {
 
 // Takes the longest cached prefix of full blocks, but never the last token: its logits are wanted.
 void Scheduler::reuse_prefix(Sequence& sequence) {
-  const int64_t size = blocks_.block_size(),
-                reusable = (static_cast<int64_t>(sequence.ids.size()) - 1) / size;
+  const int64_t size = blocks_.block_size(), reusable = (static_cast<int64_t>(sequence.ids.size()) - 1) / size;
   BlockHash hash;
   for (int64_t i = 0; i < reusable; ++i) {
     hash = BlockManager::hash(hash, std::span(sequence.ids).subspan(i * size, size));
@@ -148,11 +143,9 @@ void Scheduler::completed() {
   for (Sequence* sequence : running_) {
     sequence->computed += sequence->scheduled;
     sequence->scheduled = 0;
-    for (int64_t full = static_cast<int64_t>(sequence->hashes.size());
-         (full + 1) * size <= sequence->computed; ++full) {
+    for (int64_t full = static_cast<int64_t>(sequence->hashes.size()); (full + 1) * size <= sequence->computed; ++full) {
       const BlockHash parent = full == 0 ? BlockHash{} : sequence->hashes.back();
-      sequence->hashes.push_back(
-          BlockManager::hash(parent, std::span(sequence->ids).subspan(full * size, size)));
+      sequence->hashes.push_back(BlockManager::hash(parent, std::span(sequence->ids).subspan(full * size, size)));
       blocks_.cache(sequence->blocks[full], sequence->hashes.back());
     }
   }
@@ -160,8 +153,7 @@ void Scheduler::completed() {
 
 void Scheduler::append(RequestId id, int32_t token) {
   Sequence& sequence = sequences_.at(id);
-  WEFT_CHECK(sequence.pending() == 0, "request ", id, " has ", sequence.pending(),
-             " tokens to compute first");
+  WEFT_CHECK(sequence.pending() == 0, "request ", id, " has ", sequence.pending(), " tokens to compute first");
   sequence.ids.push_back(token);
 }
 
@@ -171,10 +163,9 @@ void Scheduler::check_integrity() const {
   WEFT_CHECK(running() <= limits_.max_seqs, running(), " running");
   for (const Sequence* s : running_) {
     references.insert(references.end(), s->blocks.begin(), s->blocks.end());
-    WEFT_CHECK(s->pending() >= 0 && blocks_.blocks_for(s->computed) <= static_cast<int64_t>(s->blocks.size()),
-               "request ", s->id);
-    WEFT_CHECK(static_cast<int64_t>(s->hashes.size()) * blocks_.block_size() <= s->computed, "request ",
+    WEFT_CHECK(s->pending() >= 0 && blocks_.blocks_for(s->computed) <= static_cast<int64_t>(s->blocks.size()), "request ",
                s->id);
+    WEFT_CHECK(static_cast<int64_t>(s->hashes.size()) * blocks_.block_size() <= s->computed, "request ", s->id);
   }
   for (const Sequence* s : waiting_)
     WEFT_CHECK(s->blocks.empty() && s->computed == 0 && s->hashes.empty(), "request ", s->id);

@@ -27,8 +27,7 @@ struct Settings {
 void check_config(const EngineConfig& config);
 
 // All but threads and kv_blocks.
-Settings resolve(const EngineConfig& config, const ModelConfig& model, const Checkpoint& checkpoint,
-                 int world, int rank);
+Settings resolve(const EngineConfig& config, const ModelConfig& model, const Checkpoint& checkpoint, int world, int rank);
 
 // q8 for quantised weights, else the type most weight bytes are stored in.
 Arithmetic default_arithmetic(const Checkpoint& checkpoint);
@@ -41,8 +40,7 @@ int resolve_threads(int requested, HostComm& host);
 
 // Blocks this rank has memory for: those of kv_memory, else what max_seqs sequences of max_model_len need, at
 // most this rank's share of a quarter of RAM.
-int64_t affordable_blocks(const EngineConfig& config, const Settings& settings, const KvShape& shape,
-                          int local_size);
+int64_t affordable_blocks(const EngineConfig& config, const Settings& settings, const KvShape& shape, int local_size);
 
 // Cuts max_model_len to what the blocks hold; refuses when the user asked for more.
 void fit_model_len(Settings& settings, const EngineConfig& config);

@@ -33,8 +33,7 @@ void check_ids(std::span<const int32_t> ids, int64_t vocab, int64_t max_model_le
   if (static_cast<int64_t>(ids.size()) > max_model_len)
     bad_input("the prompt has ", ids.size(), " tokens; at most ", max_model_len, " fit (--max-model-len)");
   for (const int32_t id : ids)
-    if (id < 0 || id >= vocab)
-      bad_input("token id ", id, " is out of range; the vocabulary has ids 0 to ", vocab - 1);
+    if (id < 0 || id >= vocab) bad_input("token id ", id, " is out of range; the vocabulary has ids 0 to ", vocab - 1);
 }
 
 void warn_if_beyond_training(size_t tokens, const ModelConfig& config) {
@@ -45,8 +44,7 @@ void warn_if_beyond_training(size_t tokens, const ModelConfig& config) {
 
 }  // namespace
 
-StepEngine::StepEngine(std::unique_ptr<Model> model, std::unique_ptr<ThreadPool> pool, const Settings& s,
-                       RankComm&& comm)
+StepEngine::StepEngine(std::unique_ptr<Model> model, std::unique_ptr<ThreadPool> pool, const Settings& s, RankComm&& comm)
     : model_(std::move(model)),
       pool_(std::move(pool)),
       info_{.mesh = s.mesh,
@@ -79,13 +77,12 @@ StepEngine::~StepEngine() {
 void StepEngine::check_request(const Request& r) const {
   check_ids(r.prompt, model().vocab_size, info_.max_model_len);
   if (static_cast<int64_t>(r.prompt.size()) == info_.max_model_len)
-    bad_input("the prompt has ", r.prompt.size(),
-              " tokens, which leaves no room to generate under --max-model-len ", info_.max_model_len);
+    bad_input("the prompt has ", r.prompt.size(), " tokens, which leaves no room to generate under --max-model-len ",
+              info_.max_model_len);
   if (r.max_tokens < 1) bad_input("max_tokens is ", r.max_tokens, "; it must be at least 1");
-  if (r.n_generated < 0 || r.n_generated >= r.max_tokens ||
-      r.n_generated >= static_cast<int64_t>(r.prompt.size()))
-    bad_input("n_generated is ", r.n_generated, "; it must be less than max_tokens and than the ",
-              r.prompt.size(), " ids given");
+  if (r.n_generated < 0 || r.n_generated >= r.max_tokens || r.n_generated >= static_cast<int64_t>(r.prompt.size()))
+    bad_input("n_generated is ", r.n_generated, "; it must be less than max_tokens and than the ", r.prompt.size(),
+              " ids given");
   check_sampling(r.sampling);
   if (active_.contains(r.id)) bad_input("request id ", r.id, " is in use");
 }
@@ -94,8 +91,7 @@ void StepEngine::submit(const Request& request) {
   check_request(request);
   warn_if_beyond_training(request.prompt.size(), model());
   const auto length = static_cast<int64_t>(request.prompt.size());
-  const int64_t left =
-      std::min<int64_t>(request.max_tokens - request.n_generated, info_.max_model_len - length);
+  const int64_t left = std::min<int64_t>(request.max_tokens - request.n_generated, info_.max_model_len - length);
   scheduler_.add(request.id, request.prompt, length + left);
   active_.emplace(request.id, Active{request.sampling, request.ignore_eos, left, {}});
   stats_.prompt_tokens += length;
@@ -155,8 +151,7 @@ TokenEvent StepEngine::draw(RequestId id, Tensor logits) {
   event.fingerprint = active.fingerprint.value();
   try {
     const std::span<const int32_t> ids = scheduler_.ids(id);
-    event.token =
-        sample(logits.view({vocab}), active.sampling, ids, static_cast<int64_t>(ids.size()), context_);
+    event.token = sample(logits.view({vocab}), active.sampling, ids, static_cast<int64_t>(ids.size()), context_);
     ++stats_.generated_tokens;
     if (!active.ignore_eos && is_eos(event.token))
       event.finish = FinishReason::stop;
@@ -206,8 +201,7 @@ void StepEngine::score(const std::vector<int32_t>& ids, float* out) {
       for (const int32_t block : held) manager.release(block);
     }
   } blocks{manager, {}};
-  while (static_cast<int64_t>(blocks.held.size()) < manager.blocks_for(length))
-    blocks.held.push_back(manager.allocate());
+  while (static_cast<int64_t>(blocks.held.size()) < manager.blocks_for(length)) blocks.held.push_back(manager.allocate());
   for (int64_t begin = 0; begin < length; begin += score_rows_) {
     const int64_t end = std::min(length, begin + score_rows_);
     StepPlan plan;
@@ -240,8 +234,7 @@ void StepEngine::serve_steps() {
 
 void StepEngine::check_integrity() const {
   scheduler_.check_integrity();
-  for (const auto& [id, active] : active_)
-    WEFT_CHECK(scheduler_.contains(id) && active.left > 0, "request ", id);
+  for (const auto& [id, active] : active_) WEFT_CHECK(scheduler_.contains(id) && active.left > 0, "request ", id);
 }
 
 }  // namespace weft

@@ -15,8 +15,7 @@ class StepEngine final : public Engine {
  public:
   // settings are equal on all ranks but for mesh.rank. comm is taken only when the constructor can no longer
   // throw.
-  StepEngine(std::unique_ptr<Model> model, std::unique_ptr<ThreadPool> pool, const Settings& settings,
-             RankComm&& comm);
+  StepEngine(std::unique_ptr<Model> model, std::unique_ptr<ThreadPool> pool, const Settings& settings, RankComm&& comm);
   ~StepEngine() override;  // rank 0 releases the other ranks if nobody did
 
   const EngineInfo& info() const override { return info_; }

@@ -43,8 +43,7 @@ class Reader {
   }
   // The length is compared with what is left before anything is allocated.
   std::vector<int32_t> array(size_t n) {
-    WEFT_CHECK(n <= in_.size() / sizeof(int32_t), "plan of ", in_.size(), " more bytes announces ", n,
-               " ids");
+    WEFT_CHECK(n <= in_.size() / sizeof(int32_t), "plan of ", in_.size(), " more bytes announces ", n, " ids");
     const std::span<const std::byte> from = take(n * sizeof(int32_t));
     std::vector<int32_t> v(n);
     if (n > 0) std::memcpy(v.data(), from.data(), from.size());
@@ -93,15 +92,13 @@ StepPlan StepPlan::deserialise(std::span<const std::byte> message) {
   plan.stop = stop != 0;
   const auto n_tokens = in.value<uint32_t>(), n_chunks = in.value<uint32_t>();
   plan.tokens = in.array(n_tokens);
-  WEFT_CHECK(n_chunks <= in.left() / kChunkBytes, "plan of ", in.left(), " more bytes announces ", n_chunks,
-             " chunks");
+  WEFT_CHECK(n_chunks <= in.left() / kChunkBytes, "plan of ", in.left(), " more bytes announces ", n_chunks, " chunks");
   plan.chunks.resize(n_chunks);
   int64_t rows = 0;
   for (Chunk& chunk : plan.chunks) {
     chunk.start = in.value<int32_t>();
     chunk.n_tokens = in.value<int32_t>();
-    WEFT_CHECK(chunk.start >= 0 && chunk.n_tokens > 0, "chunk of ", chunk.n_tokens, " tokens at ",
-               chunk.start);
+    WEFT_CHECK(chunk.start >= 0 && chunk.n_tokens > 0, "chunk of ", chunk.n_tokens, " tokens at ", chunk.start);
     rows += chunk.n_tokens;
     const auto flags = in.value<uint8_t>();
     WEFT_CHECK(flags <= (kLogits | kAllLogits), "chunk flags ", int{flags});

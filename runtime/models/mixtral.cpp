@@ -15,8 +15,7 @@ void read(const ConfigReader& json, ModelConfig& config) {
 
 void weights(WeightTable& t, const ModelConfig& c) {
   decoder_weights(t, c);
-  for (int i = 0; i < c.n_layers; ++i)
-    moe_weights(t, c, i, "model.layers.{i}.block_sparse_moe.", "w1", "w3", "w2");
+  for (int i = 0; i < c.n_layers; ++i) moe_weights(t, c, i, "model.layers.{i}.block_sparse_moe.", "w1", "w3", "w2");
 }
 
 extern const Architecture architecture = {"mixtral", read, weights, pre_norm_block, true};

@@ -15,40 +15,37 @@ void require(bool condition, const Args&... sentence) {
 
 void check_prompt(const std::vector<int32_t>& prompt, int64_t vocab_size, int64_t max_model_len) {
   require(!prompt.empty(), "the prompt is empty; it must have at least one token");
-  require(static_cast<int64_t>(prompt.size()) < max_model_len, "the prompt has ", prompt.size(),
-          " tokens; at most ", max_model_len - 1,
-          " leave room for an answer under the server's --max-model-len");
+  require(static_cast<int64_t>(prompt.size()) < max_model_len, "the prompt has ", prompt.size(), " tokens; at most ",
+          max_model_len - 1, " leave room for an answer under the server's --max-model-len");
   for (const int32_t id : prompt)
-    require(id >= 0 && id < vocab_size, "token id ", id, " is out of range; the vocabulary has ids 0 to ",
-            vocab_size - 1);
+    require(id >= 0 && id < vocab_size, "token id ", id, " is out of range; the vocabulary has ids 0 to ", vocab_size - 1);
 }
 
 // Comparisons are written so that a NaN fails them.
 void check_sampling(const SamplingParams& p) {
-  require(p.temperature >= 0 && p.temperature <= 100, "temperature is ", p.temperature,
-          "; it must be 0 to 100");
+  require(p.temperature >= 0 && p.temperature <= 100, "temperature is ", p.temperature, "; it must be 0 to 100");
   require(p.top_k >= 0, "top_k is ", p.top_k, "; it must be 0 (off) or more");
   require(p.top_p > 0 && p.top_p <= 1, "top_p is ", p.top_p, "; it must be above 0 and at most 1");
   require(p.min_p >= 0 && p.min_p <= 1, "min_p is ", p.min_p, "; it must be 0 to 1");
-  require(p.repetition_penalty > 0 && p.repetition_penalty <= 100, "repetition_penalty is ",
-          p.repetition_penalty, "; it must be above 0 and at most 100");
+  require(p.repetition_penalty > 0 && p.repetition_penalty <= 100, "repetition_penalty is ", p.repetition_penalty,
+          "; it must be above 0 and at most 100");
 }
 
 void check_stop(const std::vector<std::string>& stop, bool has_text) {
   require(stop.empty() || has_text, "stop strings need text, and this model has no tokenizer");
-  require(stop.size() <= max_stop_strings, "there are ", stop.size(), " stop strings; at most ",
-          max_stop_strings, " are allowed");
+  require(stop.size() <= max_stop_strings, "there are ", stop.size(), " stop strings; at most ", max_stop_strings,
+          " are allowed");
   for (const std::string& s : stop)
-    require(!s.empty() && s.size() <= max_stop_bytes, "a stop string has ", s.size(),
-            " bytes; it must have 1 to ", max_stop_bytes);
+    require(!s.empty() && s.size() <= max_stop_bytes, "a stop string has ", s.size(), " bytes; it must have 1 to ",
+            max_stop_bytes);
 }
 
 }  // namespace
 
 void check_generation(const Generation& wanted, int64_t vocab_size, int64_t max_model_len, bool has_text) {
   check_prompt(wanted.prompt, vocab_size, max_model_len);
-  require(wanted.max_tokens >= 1 && wanted.max_tokens <= max_tokens_limit, "max_tokens is ",
-          wanted.max_tokens, "; it must be 1 to ", max_tokens_limit);
+  require(wanted.max_tokens >= 1 && wanted.max_tokens <= max_tokens_limit, "max_tokens is ", wanted.max_tokens,
+          "; it must be 1 to ", max_tokens_limit);
   check_sampling(wanted.sampling);
   check_stop(wanted.stop, has_text);
 }

@@ -7,12 +7,9 @@ namespace {
 
 v1::FinishReason to_proto(FinishReason reason) {
   switch (reason) {
-    case FinishReason::stop:
-      return v1::FINISH_REASON_STOP;
-    case FinishReason::length:
-      return v1::FINISH_REASON_LENGTH;
-    default:
-      return v1::FINISH_REASON_UNSPECIFIED;
+    case FinishReason::stop: return v1::FINISH_REASON_STOP;
+    case FinishReason::length: return v1::FINISH_REASON_LENGTH;
+    default: return v1::FINISH_REASON_UNSPECIFIED;
   }
 }
 
@@ -131,9 +128,7 @@ EngineStats from_proto(const v1::EngineStats& p) {
   s.generated_tokens = p.generated_tokens();
   s.steps = p.steps();
   s.preemptions = p.preemptions();
-  s.traffic = {.all_gather = p.all_gather_bytes(),
-               .all_to_all = p.all_to_all_bytes(),
-               .broadcast = p.broadcast_bytes()};
+  s.traffic = {.all_gather = p.all_gather_bytes(), .all_to_all = p.all_to_all_bytes(), .broadcast = p.broadcast_bytes()};
   s.router.tokens_per_expert = {p.tokens_per_expert().begin(), p.tokens_per_expert().end()};
   s.router.exchanged_bytes = p.expert_exchange_bytes();
   return s;

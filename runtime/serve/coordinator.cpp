@@ -65,9 +65,7 @@ void Coordinator::on(std::vector<TokenEvent>&& events, Notifications& told) {
   }
 }
 
-void Coordinator::on(EngineStats&& stats, Notifications&) {
-  counts_.engine = std::move(stats);
-}
+void Coordinator::on(EngineStats&& stats, Notifications&) { counts_.engine = std::move(stats); }
 
 void Coordinator::on(EngineLost&& lost, Notifications& told) {
   engine_up_ = false;
@@ -75,18 +73,17 @@ void Coordinator::on(EngineLost&& lost, Notifications& told) {
   log_warn("the engine was lost and is started again: ", lost.sentence);
   for (auto& [id, active] : requests_)
     if (!active.finished() && ++active.replays > limits_.max_replays)
-      fail(id, active,
-           {ServeCode::internal,
-            cat("the engine failed ", active.replays, " times while this request ran: ", lost.sentence)},
-           told);
+      fail(
+          id, active,
+          {ServeCode::internal, cat("the engine failed ", active.replays, " times while this request ran: ", lost.sentence)},
+          told);
 }
 
 void Coordinator::on(EngineEnded&& ended, Notifications& told) {
   engine_up_ = false;
   ended_ = true;
   end_sentence_ = std::move(ended.sentence);
-  fail_all({ServeCode::unavailable, end_sentence_.empty() ? "the server is shutting down" : end_sentence_},
-           told);
+  fail_all({ServeCode::unavailable, end_sentence_.empty() ? "the server is shutting down" : end_sentence_}, told);
 }
 
 void Coordinator::fail(RequestId id, ActiveGeneration& active, const ServeError& error, Notifications& told) {
@@ -182,11 +179,7 @@ std::optional<EngineReady> Coordinator::model() const {
 CoordinatorStats Coordinator::stats() const {
   std::lock_guard lock(mutex_);
   CoordinatorStats s = counts_;
-  s.state = ended_       ? "ended"
-            : draining_  ? "draining"
-            : engine_up_ ? "serving"
-            : model_     ? "restarting"
-                         : "starting";
+  s.state = ended_ ? "ended" : draining_ ? "draining" : engine_up_ ? "serving" : model_ ? "restarting" : "starting";
   s.uptime_s = std::chrono::duration<double>(ServeClock::now() - started_).count();
   s.limit = limits_.max_requests;
   return s;
@@ -226,8 +219,7 @@ void Coordinator::watch_deadlines() {
     for (auto& [id, active] : requests_) {
       if (active.finished()) continue;
       if (active.wanted().deadline <= now)
-        fail(id, active, {ServeCode::deadline_exceeded, "the deadline passed before the answer was complete"},
-             told);
+        fail(id, active, {ServeCode::deadline_exceeded, "the deadline passed before the answer was complete"}, told);
       else
         nearest = std::min(nearest, active.wanted().deadline);
     }

@@ -18,8 +18,7 @@ namespace weft {
 
 struct CoordinatorLimits {
   int64_t max_requests = 512;  // unfinished at a time, waiting or running
-  int max_replays =
-      3;  // of a request: one that takes the engine down each time must not take the server down
+  int max_replays = 3;         // of a request: one that takes the engine down each time must not take the server down
 };
 
 struct CoordinatorStats {
@@ -47,9 +46,8 @@ class Coordinator {
   std::vector<RequestId> submit(std::vector<Generation> wanted);
   // What is new, if anything is. Nothing follows the delta that is `last`.
   std::optional<Delta> take(RequestId id);
-  void cancel(RequestId id);  // ends it with ServeCode::cancelled unless it has ended
-  void release(
-      RequestId id);  // nobody will take from it any more; cancels it if need be. Once for each submit
+  void cancel(RequestId id);   // ends it with ServeCode::cancelled unless it has ended
+  void release(RequestId id);  // nobody will take from it any more; cancels it if need be. Once for each submit
 
   std::optional<EngineReady> model() const;  // once the engine was ready
   CoordinatorStats stats() const;

@@ -49,8 +49,7 @@ void run_engine(Engine& engine, CommandQueue& commands, const std::function<void
     if (!engine.has_work()) continue;
     std::vector<TokenEvent> events = engine.step();
     const Clock::time_point now = Clock::now();
-    if (now >= stats_due ||
-        !engine.has_work()) {  // before the events: who saw an answer's end sees it counted
+    if (now >= stats_due || !engine.has_work()) {  // before the events: who saw an answer's end sees it counted
       emit(engine.stats());
       stats_due = now + stats_interval;
     }
@@ -63,9 +62,7 @@ void LocalLink::run(Engine& engine) {
   events_.push(EngineEnded{});
 }
 
-void LocalLink::fail(const std::string& sentence) {
-  events_.push(EngineEnded{sentence});
-}
+void LocalLink::fail(const std::string& sentence) { events_.push(EngineEnded{sentence}); }
 
 EngineEvent LocalLink::next() {
   if (next_ == taken_.size()) {
@@ -75,8 +72,6 @@ EngineEvent LocalLink::next() {
   return std::move(taken_[next_++]);
 }
 
-void LocalLink::close() {
-  commands_.close();
-}
+void LocalLink::close() { commands_.close(); }
 
 }  // namespace weft

@@ -30,9 +30,7 @@ void FileDescriptor::reset(int fd) {
   fd_ = fd;
 }
 
-int FileDescriptor::release() {
-  return std::exchange(fd_, -1);
-}
+int FileDescriptor::release() { return std::exchange(fd_, -1); }
 
 FrameSocket::FrameSocket(FileDescriptor socket) : socket_(std::move(socket)) {
   const int on = 1;

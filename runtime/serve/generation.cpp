@@ -5,9 +5,7 @@
 namespace weft {
 namespace {
 
-double seconds(ServeClock::duration d) {
-  return std::chrono::duration<double>(d).count();
-}
+double seconds(ServeClock::duration d) { return std::chrono::duration<double>(d).count(); }
 
 }  // namespace
 
@@ -29,21 +27,15 @@ void ActiveGeneration::push(const TokenEvent& event) {
     if (stops_.stopped()) return finish(FinishReason::stop, event.fingerprint);
   }
   switch (event.finish) {
-    case FinishReason::none:
-      return;
+    case FinishReason::none: return;
     case FinishReason::stop:
-    case FinishReason::length:
-      return finish(event.finish, event.fingerprint);
-    case FinishReason::cancelled:
-      return fail({ServeCode::internal, "the engine dropped the request"});
-    case FinishReason::error:
-      return fail({ServeCode::internal, event.error});
+    case FinishReason::length: return finish(event.finish, event.fingerprint);
+    case FinishReason::cancelled: return fail({ServeCode::internal, "the engine dropped the request"});
+    case FinishReason::error: return fail({ServeCode::internal, event.error});
   }
 }
 
-void ActiveGeneration::push_text(std::string text) {
-  news_.text += wanted_.stop.empty() ? text : stops_.push(text);
-}
+void ActiveGeneration::push_text(std::string text) { news_.text += wanted_.stop.empty() ? text : stops_.push(text); }
 
 void ActiveGeneration::finish(FinishReason reason, uint64_t fingerprint) {
   if (detokenizer_ && !stops_.stopped()) {
@@ -80,8 +72,6 @@ Request ActiveGeneration::request(RequestId id) const {
   return request;
 }
 
-Delta ActiveGeneration::take() {
-  return std::exchange(news_, {});
-}
+Delta ActiveGeneration::take() { return std::exchange(news_, {}); }
 
 }  // namespace weft

@@ -74,9 +74,8 @@ class ActiveGeneration {
 
   void push(const TokenEvent& event);  // may finish it
   void fail(const ServeError& error);
-  Request request(
-      RequestId id) const;  // what the engine has to do: the prompt, and every token told so far as its tail
-  Delta take();             // what is new
+  Request request(RequestId id) const;  // what the engine has to do: the prompt, and every token told so far as its tail
+  Delta take();                         // what is new
 
   bool finished() const { return finished_; }
   const Generation& wanted() const { return wanted_; }
@@ -89,8 +88,7 @@ class ActiveGeneration {
   void finish(FinishReason reason, uint64_t fingerprint);
 
   Generation wanted_;
-  int32_t text_vocab_ =
-      0;  // ids below it have text: a model's vocabulary may be padded beyond its tokenizer's
+  int32_t text_vocab_ = 0;  // ids below it have text: a model's vocabulary may be padded beyond its tokenizer's
   std::optional<Detokenizer> detokenizer_;
   StopStrings stops_;
   std::vector<int32_t> sent_;  // tokens the engine generated

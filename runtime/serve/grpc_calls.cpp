@@ -19,30 +19,23 @@ ServeClock::time_point deadline_of(const grpc::CallbackServerContext& context) {
 
 std::vector<int32_t> prompt_of(const v1::GenerateRequest& request, const TextFront& text) {
   switch (request.prompt_case()) {
-    case v1::GenerateRequest::kText:
-      return text.encode(request.text());
-    case v1::GenerateRequest::kTokenIds:
-      return {request.token_ids().ids().begin(), request.token_ids().ids().end()};
-    case v1::GenerateRequest::kChat:
-      return encode_chat(request.chat(), text);
-    case v1::GenerateRequest::PROMPT_NOT_SET:
-      break;
+    case v1::GenerateRequest::kText: return text.encode(request.text());
+    case v1::GenerateRequest::kTokenIds: return {request.token_ids().ids().begin(), request.token_ids().ids().end()};
+    case v1::GenerateRequest::kChat: return encode_chat(request.chat(), text);
+    case v1::GenerateRequest::PROMPT_NOT_SET: break;
   }
   bad_input("the request has no prompt; set one of text, token_ids and chat");
 }
 
 }  // namespace
 
-grpc::Status to_status(const ServeError& error) {
-  return {static_cast<grpc::StatusCode>(error.code()), error.what()};
-}
+grpc::Status to_status(const ServeError& error) { return {static_cast<grpc::StatusCode>(error.code()), error.what()}; }
 
 void parse(const grpc::ByteBuffer& bytes, google::protobuf::Message& message) {
   grpc::ByteBuffer copy = bytes;  // shares the memory; reading moves its position
   if (!grpc::SerializationTraits<google::protobuf::Message>::Deserialize(&copy, &message).ok())
-    throw ServeError(
-        ServeCode::invalid_argument,
-        cat("the request is no valid ", message.GetDescriptor()->full_name(), "; its text must be UTF-8"));
+    throw ServeError(ServeCode::invalid_argument,
+                     cat("the request is no valid ", message.GetDescriptor()->full_name(), "; its text must be UTF-8"));
 }
 
 grpc::ByteBuffer serialise(const google::protobuf::Message& message) {
@@ -58,8 +51,7 @@ std::vector<int32_t> encode_chat(const v1::Chat& chat, const TextFront& text) {
   return text.encode(messages);
 }
 
-Generation to_generation(const v1::GenerateRequest& request, const Coordinator& coordinator,
-                         const TextFront& text) try {
+Generation to_generation(const v1::GenerateRequest& request, const Coordinator& coordinator, const TextFront& text) try {
   Generation g;
   g.prompt = prompt_of(request, text);
   g.sampling = from_proto(request.sampling());
@@ -72,9 +64,8 @@ Generation to_generation(const v1::GenerateRequest& request, const Coordinator& 
   throw ServeError(ServeCode::invalid_argument, e.what());
 }
 
-StreamCall* StreamCall::start(Kind kind, const grpc::CallbackServerContext& context,
-                              const grpc::ByteBuffer& request, Coordinator& coordinator,
-                              const TextFront& text) {
+StreamCall* StreamCall::start(Kind kind, const grpc::CallbackServerContext& context, const grpc::ByteBuffer& request,
+                              Coordinator& coordinator, const TextFront& text) {
   const auto call = std::make_shared<StreamCall>(kind, coordinator);
   call->self_ = call;
   try {
@@ -92,16 +83,15 @@ StreamCall* StreamCall::start(Kind kind, const grpc::CallbackServerContext& cont
   return call.get();
 }
 
-void StreamCall::submit(const grpc::CallbackServerContext& context, const grpc::ByteBuffer& bytes,
-                        const TextFront& text) {
+void StreamCall::submit(const grpc::CallbackServerContext& context, const grpc::ByteBuffer& bytes, const TextFront& text) {
   v1::GenerateBatchRequest batch;
   if (kind_ == Kind::single)
     parse(bytes, *batch.add_requests());
   else
     parse(bytes, batch);
   if (batch.requests().empty() || batch.requests_size() > max_batch)
-    throw ServeError(ServeCode::invalid_argument, cat("the batch has ", batch.requests_size(),
-                                                      " requests; it must have 1 to ", max_batch));
+    throw ServeError(ServeCode::invalid_argument,
+                     cat("the batch has ", batch.requests_size(), " requests; it must have 1 to ", max_batch));
 
   std::vector<Generation> wanted;
   std::vector<Item> items;

@@ -22,20 +22,18 @@ grpc::ByteBuffer serialise(const google::protobuf::Message& message);
 
 std::vector<int32_t> encode_chat(const v1::Chat& chat, const TextFront& text);  // throws InputError
 // Tokenized and checked. Throws ServeError.
-Generation to_generation(const v1::GenerateRequest& request, const Coordinator& coordinator,
-                         const TextFront& text);
+Generation to_generation(const v1::GenerateRequest& request, const Coordinator& coordinator, const TextFront& text);
 
 // One Generate or GenerateBatch. Writes what the coordinator has for its requests, one message at a time and
 // as fast as the client reads; what arrives meanwhile is joined to the next message. The notify functions of
 // its requests share it: they may outlive the call.
-class StreamCall final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
-                         public std::enable_shared_from_this<StreamCall> {
+class StreamCall final : public grpc::ServerWriteReactor<grpc::ByteBuffer>, public std::enable_shared_from_this<StreamCall> {
  public:
   enum class Kind { single, batch };
 
   // Parses, submits and streams; what goes wrong becomes the call's status.
-  static StreamCall* start(Kind kind, const grpc::CallbackServerContext& context,
-                           const grpc::ByteBuffer& request, Coordinator& coordinator, const TextFront& text);
+  static StreamCall* start(Kind kind, const grpc::CallbackServerContext& context, const grpc::ByteBuffer& request,
+                           Coordinator& coordinator, const TextFront& text);
 
   StreamCall(Kind kind, Coordinator& coordinator) : kind_(kind), coordinator_(coordinator) {}
 
@@ -47,8 +45,7 @@ class StreamCall final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
     bool open = true;
   };
 
-  void submit(const grpc::CallbackServerContext& context, const grpc::ByteBuffer& request,
-              const TextFront& text);
+  void submit(const grpc::CallbackServerContext& context, const grpc::ByteBuffer& request, const TextFront& text);
   void pump();
   void collect();
   void write_delta(const Item& item, const Delta& delta);

@@ -20,16 +20,15 @@ constexpr const char* service_name = "weft.v1.Weft";
 void check_address(const std::string& address) {
   const size_t colon = address.rfind(':');
   const std::string port = colon == std::string::npos ? "" : address.substr(colon + 1);
-  const bool digits =
-      !port.empty() && port.size() <= 5 && port.find_first_not_of("0123456789") == std::string::npos;
+  const bool digits = !port.empty() && port.size() <= 5 && port.find_first_not_of("0123456789") == std::string::npos;
   if (!digits || std::stoi(port) > 65535)
     bad_input("cannot listen on ", address, ": it must be HOST:PORT with a port of 0 to 65535");
 }
 
 // Generate, GenerateBatch and Tokenize take bytes, see parse().
-using Base = v1::Weft::WithRawCallbackMethod_Generate<v1::Weft::WithRawCallbackMethod_GenerateBatch<
-    v1::Weft::WithRawCallbackMethod_Tokenize<v1::Weft::WithCallbackMethod_GetModelInfo<
-        v1::Weft::WithCallbackMethod_GetStats<v1::Weft::Service>>>>>;
+using Base = v1::Weft::WithRawCallbackMethod_Generate<
+    v1::Weft::WithRawCallbackMethod_GenerateBatch<v1::Weft::WithRawCallbackMethod_Tokenize<
+        v1::Weft::WithCallbackMethod_GetModelInfo<v1::Weft::WithCallbackMethod_GetStats<v1::Weft::Service>>>>>;
 
 class WeftService final : public Base {
  public:
@@ -75,14 +74,9 @@ class WeftService final : public Base {
     parse(bytes, request);
     std::vector<int32_t> ids;
     switch (request.input_case()) {
-      case v1::TokenizeRequest::kText:
-        ids = text_.encode(request.text());
-        break;
-      case v1::TokenizeRequest::kChat:
-        ids = encode_chat(request.chat(), text_);
-        break;
-      case v1::TokenizeRequest::INPUT_NOT_SET:
-        bad_input("the request has no input; set one of text and chat");
+      case v1::TokenizeRequest::kText: ids = text_.encode(request.text()); break;
+      case v1::TokenizeRequest::kChat: ids = encode_chat(request.chat(), text_); break;
+      case v1::TokenizeRequest::INPUT_NOT_SET: bad_input("the request has no input; set one of text and chat");
     }
     v1::TokenizeResponse response;
     response.mutable_token_ids()->Add(ids.begin(), ids.end());
@@ -139,27 +133,20 @@ GrpcServer::GrpcServer(const std::string& address, Coordinator& coordinator, con
   set_serving(false);
 }
 
-GrpcServer::~GrpcServer() {
-  stop(0);
-}
+GrpcServer::~GrpcServer() { stop(0); }
 
-int GrpcServer::port() const {
-  return impl_->port;
-}
+int GrpcServer::port() const { return impl_->port; }
 
 void GrpcServer::set_serving(bool serving) {
   impl_->server->GetHealthCheckService()->SetServingStatus(serving);
   impl_->server->GetHealthCheckService()->SetServingStatus(service_name, serving);
 }
 
-void GrpcServer::stop_serving() {
-  impl_->server->GetHealthCheckService()->Shutdown();
-}
+void GrpcServer::stop_serving() { impl_->server->GetHealthCheckService()->Shutdown(); }
 
 void GrpcServer::stop(double grace_s) {
   if (!impl_->server) return;
-  const auto grace =
-      std::chrono::duration_cast<std::chrono::system_clock::duration>(std::chrono::duration<double>(grace_s));
+  const auto grace = std::chrono::duration_cast<std::chrono::system_clock::duration>(std::chrono::duration<double>(grace_s));
   impl_->server->Shutdown(std::chrono::system_clock::now() + grace);
   impl_->server->Wait();
 }

@@ -23,9 +23,7 @@ using v1::worker::ToWorker;
 constexpr uint32_t max_login_bytes = 1024;
 constexpr int login_timeout_s = 5, drain_timeout_ms = 10'000;
 
-double now_s() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
+double now_s() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 std::string random_token() {
   unsigned char bytes[32];
@@ -48,12 +46,8 @@ bool equal_secret(const std::string& a, const std::string& b) {
 
 }  // namespace
 
-RemoteLink::RemoteLink(const std::string& listen, const std::string& reach, StartJob start,
-                       const RestartPolicy& policy)
-    : start_(std::move(start)),
-      policy_(policy),
-      listener_(listen_tcp(listen, port_)),
-      closed_(::eventfd(0, EFD_CLOEXEC)) {
+RemoteLink::RemoteLink(const std::string& listen, const std::string& reach, StartJob start, const RestartPolicy& policy)
+    : start_(std::move(start)), policy_(policy), listener_(listen_tcp(listen, port_)), closed_(::eventfd(0, EFD_CLOEXEC)) {
   invitation_ = {cat(reach, ":", port_), random_token()};
   job_ = start_(invitation_);
 }
@@ -118,12 +112,9 @@ EngineEvent RemoteLink::next() {
       return lost("the worker job ended before it connected; its own messages are above");
     }
     switch (wait(socket_->fd(), -1)) {
-      case Wake::closed:
-        return end_job();
-      case Wake::input:
-        return read();
-      case Wake::job_ended:
-        return lost("the worker job ended; its own messages are above");
+      case Wake::closed: return end_job();
+      case Wake::input: return read();
+      case Wake::job_ended: return lost("the worker job ended; its own messages are above");
     }
   }
 }
@@ -133,11 +124,8 @@ EngineEvent RemoteLink::next() {
 bool RemoteLink::connect() {
   for (;;) {
     switch (wait(listener_.get(), -1)) {
-      case Wake::closed:
-        job_.reset();
-        return false;
-      case Wake::job_ended:
-        return false;
+      case Wake::closed: job_.reset(); return false;
+      case Wake::job_ended: return false;
       case Wake::input:
         if (auto worker = accept_worker()) {
           set_socket(std::move(worker));
@@ -168,14 +156,10 @@ EngineEvent RemoteLink::read() {
       was_ready_ = true;
       ready_since_ = now_s();
       return from_proto(frame.hello().info());
-    case FromWorker::kTokens:
-      return from_proto(frame.tokens());
-    case FromWorker::kStats:
-      return from_proto(frame.stats());
-    case FromWorker::kFatal:
-      return lost(frame.fatal().sentence());
-    default:
-      return lost("the worker job sent a frame of unknown kind");
+    case FromWorker::kTokens: return from_proto(frame.tokens());
+    case FromWorker::kStats: return from_proto(frame.stats());
+    case FromWorker::kFatal: return lost(frame.fatal().sentence());
+    default: return lost("the worker job sent a frame of unknown kind");
   }
 }
 
@@ -187,8 +171,7 @@ EngineEvent RemoteLink::lost(const std::string& sentence) {
   if (ready_since_ > 0 && now_s() - ready_since_ > policy_.stable_s) restarts_ = 0;
   ready_since_ = 0;
   if (++restarts_ > policy_.max_restarts)
-    return EngineEnded{
-        cat("the workers failed ", restarts_, " times in a row, the last time because: ", sentence)};
+    return EngineEnded{cat("the workers failed ", restarts_, " times in a row, the last time because: ", sentence)};
   return EngineLost{sentence};
 }
 

@@ -37,8 +37,7 @@ class RemoteLink final : public EngineLink {
 
   // listen: "127.0.0.1", or "0.0.0.0" for workers on other hosts, which then reach this one as `reach`. The
   // first job is started here.
-  RemoteLink(const std::string& listen, const std::string& reach, StartJob start,
-             const RestartPolicy& policy = {});
+  RemoteLink(const std::string& listen, const std::string& reach, StartJob start, const RestartPolicy& policy = {});
   ~RemoteLink() override;
 
   void submit(const Request& request) override;

@@ -21,9 +21,7 @@ const Tokenizer& TextFront::need_tokenizer() const {
   return *tokenizer_;
 }
 
-std::string TextFront::piece(std::optional<int32_t> id) const {
-  return id ? std::string(tokenizer_->id_to_piece(*id)) : "";
-}
+std::string TextFront::piece(std::optional<int32_t> id) const { return id ? std::string(tokenizer_->id_to_piece(*id)) : ""; }
 
 std::vector<int32_t> TextFront::encode(const std::string& text) const {
   if (text.empty()) bad_input("the prompt is empty; it must have at least one character");
@@ -34,8 +32,7 @@ std::vector<int32_t> TextFront::encode(const std::vector<ChatMessage>& messages)
   const Tokenizer& tokenizer = need_tokenizer();
   if (!template_) throw InputError(template_error_);
   if (messages.empty()) bad_input("the chat has no messages; it must have at least one");
-  const std::string text =
-      template_->apply(messages, true, piece(tokenizer.bos_id()), piece(tokenizer.eos_id()));
+  const std::string text = template_->apply(messages, true, piece(tokenizer.bos_id()), piece(tokenizer.eos_id()));
   return tokenizer.encode(text, false, true);
 }
 

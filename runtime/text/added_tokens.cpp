@@ -44,9 +44,7 @@ const AddedToken* AddedTokenFinder::longest_at(std::string_view text) const {
   auto first = tokens_.begin(), last = tokens_.end();
   for (size_t n = 0; n < text.size(); ++n) {
     const unsigned char byte = text[n];
-    const auto byte_at_n = [n](const AddedToken& token) {
-      return static_cast<unsigned char>(token.content[n]);
-    };
+    const auto byte_at_n = [n](const AddedToken& token) { return static_cast<unsigned char>(token.content[n]); };
     const auto same = std::ranges::equal_range(first, last, byte, {}, byte_at_n);
     first = same.begin();
     last = same.end();
@@ -56,13 +54,11 @@ const AddedToken* AddedTokenFinder::longest_at(std::string_view text) const {
   return longest;
 }
 
-std::vector<AddedTokenFinder::Segment> AddedTokenFinder::split(std::string_view text,
-                                                               bool parse_special) const {
+std::vector<AddedTokenFinder::Segment> AddedTokenFinder::split(std::string_view text, bool parse_special) const {
   std::vector<Segment> segments;
   size_t done = 0;
   for (size_t at = 0; at < text.size();) {
-    const AddedToken* token =
-        begins_token_[static_cast<unsigned char>(text[at])] ? longest_at(text.substr(at)) : nullptr;
+    const AddedToken* token = begins_token_[static_cast<unsigned char>(text[at])] ? longest_at(text.substr(at)) : nullptr;
     if (token == nullptr) {
       ++at;
       continue;

@@ -34,8 +34,7 @@ void MergeTable::add(int32_t left, int32_t right, Merge merge) {
   if (slot.pair == kFreeSlot) ++used_;
   slot = {pair, merge};
   if (2 * used_ <= slots_.size()) return;
-  const std::vector<Slot> old =
-      std::exchange(slots_, std::vector<Slot>(2 * slots_.size(), Slot{kFreeSlot, {}}));
+  const std::vector<Slot> old = std::exchange(slots_, std::vector<Slot>(2 * slots_.size(), Slot{kFreeSlot, {}}));
   for (const Slot& moved : old) {
     if (moved.pair != kFreeSlot) slots_[slot_of(moved.pair)] = moved;
   }
@@ -88,8 +87,7 @@ void Bpe::split(std::string_view word, Workspace& workspace) const {
       continue;
     }
     const auto byte_token = [&](char c) { return byte_tokens_[static_cast<unsigned char>(c)]; };
-    if (options_.byte_fallback &&
-        std::ranges::none_of(character, [&](char c) { return byte_token(c) == kNoToken; })) {
+    if (options_.byte_fallback && std::ranges::none_of(character, [&](char c) { return byte_token(c) == kNoToken; })) {
       for (const char c : character) push(byte_token(c));
       after_unk = false;
     } else if (options_.unk != kNoToken) {

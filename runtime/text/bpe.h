@@ -35,8 +35,7 @@ class MergeTable {
 };
 
 struct BpeOptions {
-  bool ignore_merges =
-      false;  // a word that is a token as a whole stays one, whatever the merges say (Llama 3)
+  bool ignore_merges = false;  // a word that is a token as a whole stays one, whatever the merges say (Llama 3)
   bool byte_fallback = false;  // a character without a token becomes the tokens <0xXX> of its bytes (Llama 2)
   bool fuse_unk = false;       // neighbouring unknown characters become one unknown token
   int32_t unk = kNoToken;      // kNoToken: unknown characters are dropped
@@ -72,8 +71,7 @@ class Bpe {
   Vocabulary vocabulary_;
   MergeTable merges_;
   BpeOptions options_;
-  std::vector<int32_t>
-      byte_tokens_;  // 256 ids of <0x00> ... <0xFF>, kNoToken where missing; empty without byte_fallback
+  std::vector<int32_t> byte_tokens_;  // 256 ids of <0x00> ... <0xFF>, kNoToken where missing; empty without byte_fallback
 };
 
 }  // namespace weft

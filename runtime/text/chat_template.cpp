@@ -31,8 +31,7 @@ std::string ChatTemplate::apply(const std::vector<ChatMessage>& messages, bool a
                                 std::string_view bos_token, std::string_view eos_token) const {
   List list;
   for (const ChatMessage& message : messages) {
-    if (find_invalid_utf8(message.role) != std::string::npos ||
-        find_invalid_utf8(message.content) != std::string::npos) {
+    if (find_invalid_utf8(message.role) != std::string::npos || find_invalid_utf8(message.content) != std::string::npos) {
       bad_input("message ", list.size(), " of the conversation is not valid UTF-8");
     }
     list.push_back(Value::dict({{"role", {message.role}}, {"content", {message.content}}}));

@@ -26,8 +26,8 @@ class ChatTemplate {
 
   // The prompt for a conversation. The text already holds every special token: encode it with add_special =
   // false and parse_special = true. raise_exception() of the template and roles it refuses become InputError.
-  std::string apply(const std::vector<ChatMessage>& messages, bool add_generation_prompt,
-                    std::string_view bos_token, std::string_view eos_token) const;
+  std::string apply(const std::vector<ChatMessage>& messages, bool add_generation_prompt, std::string_view bos_token,
+                    std::string_view eos_token) const;
 
  private:
   struct Program;

@@ -75,8 +75,6 @@ std::string StopStrings::push(std::string_view text) {
   return safe;
 }
 
-std::string StopStrings::flush() {
-  return std::exchange(held_, {});
-}
+std::string StopStrings::flush() { return std::exchange(held_, {}); }
 
 }  // namespace weft

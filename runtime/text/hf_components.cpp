@@ -58,10 +58,8 @@ void append_byte_level(const Json& json, std::vector<PreTokenizerStep>& steps) {
 void append_metaspace(const Json& json, std::vector<PreTokenizerStep>& steps) {
   const std::string space = json.at("replacement");
   // Files from before prepend_scheme say add_prefix_space.
-  const std::string scheme =
-      json.value("prepend_scheme", json.value("add_prefix_space", true) ? "always" : "never");
-  if (scheme != "always" && scheme != "first" && scheme != "never")
-    unsupported("Metaspace prepend_scheme", scheme);
+  const std::string scheme = json.value("prepend_scheme", json.value("add_prefix_space", true) ? "always" : "never");
+  if (scheme != "always" && scheme != "first" && scheme != "never") unsupported("Metaspace prepend_scheme", scheme);
   steps.push_back(ReplaceSpaceStep{space});
   if (scheme != "never") steps.push_back(PrefixStep{space, scheme == "first"});
   if (json.value("split", true)) {
@@ -74,8 +72,8 @@ void append_pre_tokenizer(const Json& json, std::vector<PreTokenizerStep>& steps
   if (type == "ByteLevel") {
     append_byte_level(json, steps);
   } else if (type == "Split") {
-    steps.push_back(SplitStep{read_pattern(json.at("pattern")), read_behavior(json.at("behavior")),
-                              json.value("invert", false)});
+    steps.push_back(
+        SplitStep{read_pattern(json.at("pattern")), read_behavior(json.at("behavior")), json.value("invert", false)});
   } else if (type == "Digits") {
     steps.push_back(SplitStep{Regex(json.value("individual_digits", false) ? "\\p{N}" : "\\p{N}+")});
   } else if (type == "Metaspace") {
@@ -121,16 +119,14 @@ MergeTable read_merges(const Json& json, const Vocabulary& vocabulary) {
 
 // One item of a template: the text itself, or special tokens to add on the side of it where the template
 // stands.
-void append_template_item(const Json& item, const Json& special_tokens, bool& after_text,
-                          TokenizerParts& parts) {
+void append_template_item(const Json& item, const Json& special_tokens, bool& after_text, TokenizerParts& parts) {
   if (item.contains("Sequence")) {
     if (item["Sequence"].at("id") != "A" || after_text) unsupported("post-processor template", item.dump());
     after_text = true;
     return;
   }
   const std::string name = item.at("SpecialToken").at("id");
-  for (const int32_t id : special_tokens.at(name).at("ids"))
-    (after_text ? parts.suffix : parts.prefix).push_back(id);
+  for (const int32_t id : special_tokens.at(name).at("ids")) (after_text ? parts.suffix : parts.prefix).push_back(id);
 }
 
 }  // namespace

@@ -75,8 +75,7 @@ Value split(std::string_view text, const Value* separator, int64_t limit, const 
 
 bool has_affix(const std::string& text, const Value& affix, bool at_start, const Arguments& where) {
   if (const List* list = affix.as_list()) {
-    return std::ranges::any_of(*list,
-                               [&](const Value& item) { return has_affix(text, item, at_start, where); });
+    return std::ranges::any_of(*list, [&](const Value& item) { return has_affix(text, item, at_start, where); });
   }
   const std::string& wanted = as_text(affix, where);
   return at_start ? text.starts_with(wanted) : text.ends_with(wanted);
@@ -169,8 +168,7 @@ Value to_json_text(const Value& value, const Arguments& args) {
   const Value* indent = args.find(9, "indent");
   if (value.is_undefined()) args.fail("cannot write an undefined value");
   const bool one_line = indent == nullptr || indent->is_none();
-  return {to_json(
-      value, one_line ? -1 : static_cast<int>(std::clamp<int64_t>(args.integer(9, "indent", 0), 0, 16)))};
+  return {to_json(value, one_line ? -1 : static_cast<int>(std::clamp<int64_t>(args.integer(9, "indent", 0), 0, 16)))};
 }
 
 Value end_of(const Value& value, const Arguments& where, bool first) {
@@ -183,9 +181,7 @@ using Filter = Value (*)(const Value&, const Arguments&);
 const std::map<std::string_view, Filter>& filters() {
   static const std::map<std::string_view, Filter> table = {
       {"trim",
-       [](const Value& v, const Arguments& a) -> Value {
-         return {strip(to_text(v), a.text(0, "chars", ""), true, true)};
-       }},
+       [](const Value& v, const Arguments& a) -> Value { return {strip(to_text(v), a.text(0, "chars", ""), true, true)}; }},
       {"upper", [](const Value& v, const Arguments&) -> Value { return {to_case(to_text(v), true)}; }},
       {"lower", [](const Value& v, const Arguments&) -> Value { return {to_case(to_text(v), false)}; }},
       {"capitalize", [](const Value& v, const Arguments&) -> Value { return {capitalize(to_text(v))}; }},
@@ -218,9 +214,7 @@ const std::map<std::string_view, Filter>& filters() {
   return table;
 }
 
-std::string_view canonical_filter(std::string_view name) {
-  return name == "d" ? "default" : name;
-}
+std::string_view canonical_filter(std::string_view name) { return name == "d" ? "default" : name; }
 
 const Value& operand(const Arguments& args) {
   if (args.positional.size() != 1) args.fail("needs one argument");
@@ -268,11 +262,9 @@ Value call_string_method(const std::string& text, std::string_view name, const A
   if (name == "strip" || name == "lstrip" || name == "rstrip") {
     return {strip(text, args.text(0, "", ""), name != "rstrip", name != "lstrip")};
   }
-  if (name == "startswith" || name == "endswith")
-    return {has_affix(text, operand(args), name == "startswith", args)};
+  if (name == "startswith" || name == "endswith") return {has_affix(text, operand(args), name == "startswith", args)};
   if (name == "split") return split(text, args.find(0, "sep"), args.integer(1, "maxsplit", -1), args);
-  if (name == "replace")
-    return {replace(text, args.text(0, "", ""), args.text(1, "", ""), args.integer(2, "", -1))};
+  if (name == "replace") return {replace(text, args.text(0, "", ""), args.text(1, "", ""), args.integer(2, "", -1))};
   if (name == "upper" || name == "lower") return {to_case(text, name == "upper")};
   if (name == "capitalize") return {capitalize(text)};
   if (name == "find") {
@@ -347,16 +339,10 @@ void Arguments::expect_at_most(size_t count) const {
   if (positional.size() > count) fail(cat("takes ", count, " arguments, not ", positional.size()));
 }
 
-void Arguments::fail(const std::string& message) const {
-  template_error(line, what + " " + message);
-}
+void Arguments::fail(const std::string& message) const { template_error(line, what + " " + message); }
 
-bool is_filter(std::string_view name) {
-  return filters().contains(canonical_filter(name));
-}
-bool is_test(std::string_view name) {
-  return tests().contains(name);
-}
+bool is_filter(std::string_view name) { return filters().contains(canonical_filter(name)); }
+bool is_test(std::string_view name) { return tests().contains(name); }
 
 Value apply_filter(std::string_view name, const Value& input, const Arguments& arguments) {
   return filters().at(canonical_filter(name))(input, arguments);

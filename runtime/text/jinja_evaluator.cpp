@@ -10,7 +10,7 @@
 namespace weft::jinja {
 namespace {
 
-constexpr int64_t kMaxSteps = 1'000'000;  // evaluated nodes, and 256 bytes of text or an item of a list each
+constexpr int64_t kMaxSteps = 1'000'000;       // evaluated nodes, and 256 bytes of text or an item of a list each
 constexpr size_t kMaxText = size_t{64} << 20;  // bytes of one text or of the output
 constexpr int kMaxCalls = 50;                  // macros within macros
 
@@ -38,29 +38,15 @@ class Evaluator {
   Flow execute(const Stmt& stmt) {
     spend(stmt.line, 1);
     switch (stmt.kind) {
-      case Stmt::text:
-        write(stmt.name, stmt.line);
-        break;
-      case Stmt::output:
-        write(to_text(evaluate(*stmt.expr)), stmt.line);
-        break;
-      case Stmt::if_chain:
-        return execute(truth(evaluate(*stmt.expr)) ? stmt.body : stmt.otherwise);
-      case Stmt::for_loop:
-        return execute_for(stmt);
-      case Stmt::set:
-        assign(stmt, evaluate(*stmt.expr));
-        break;
-      case Stmt::set_block:
-        assign(stmt, {capture(stmt.body)});
-        break;
-      case Stmt::macro:
-        macros_.emplace_back(stmt.name, &stmt);
-        break;
-      case Stmt::break_loop:
-        return Flow::break_loop;
-      case Stmt::continue_loop:
-        return Flow::continue_loop;
+      case Stmt::text: write(stmt.name, stmt.line); break;
+      case Stmt::output: write(to_text(evaluate(*stmt.expr)), stmt.line); break;
+      case Stmt::if_chain: return execute(truth(evaluate(*stmt.expr)) ? stmt.body : stmt.otherwise);
+      case Stmt::for_loop: return execute_for(stmt);
+      case Stmt::set: assign(stmt, evaluate(*stmt.expr)); break;
+      case Stmt::set_block: assign(stmt, {capture(stmt.body)}); break;
+      case Stmt::macro: macros_.emplace_back(stmt.name, &stmt); break;
+      case Stmt::break_loop: return Flow::break_loop;
+      case Stmt::continue_loop: return Flow::continue_loop;
     }
     return Flow::next;
   }
@@ -115,8 +101,7 @@ class Evaluator {
   }
 
   static void put(Dict& dict, const std::string& name, Value value) {
-    const auto found =
-        std::ranges::find(dict, name, [](const auto& item) -> const std::string& { return item.first; });
+    const auto found = std::ranges::find(dict, name, [](const auto& item) -> const std::string& { return item.first; });
     if (found != dict.end()) {
       found->second = std::move(value);
     } else {
@@ -131,8 +116,7 @@ class Evaluator {
     if (space == nullptr)
       template_error(stmt.line, "'" + stmt.targets[0] + "' is not a namespace: its attributes cannot be set");
     // A namespace within itself would never be freed, and never end when it is written.
-    if (value.as_dict() != nullptr || value.as_list() != nullptr)
-      forbid_reference(value, space->get(), stmt.line);
+    if (value.as_dict() != nullptr || value.as_list() != nullptr) forbid_reference(value, space->get(), stmt.line);
     put(**space, stmt.targets[1], std::move(value));
   }
 
@@ -187,33 +171,22 @@ class Evaluator {
 
   Value compute(const Expr& e) {
     switch (e.kind) {
-      case Expr::literal:
-        return e.value;
-      case Expr::variable:
-        return lookup(e.name);
+      case Expr::literal: return e.value;
+      case Expr::variable: return lookup(e.name);
       case Expr::list: {
         List items;
         for (const ExprPtr& item : e.args) items.push_back(evaluate(*item));
         return Value::list(std::move(items));
       }
-      case Expr::dict:
-        return compute_dict(e);
-      case Expr::attribute:
-        return member(evaluate(*e.args[0]), {e.name}, e);
-      case Expr::index:
-        return member(evaluate(*e.args[0]), evaluate(*e.args[1]), e);
-      case Expr::slice:
-        return compute_slice(e);
-      case Expr::call:
-        return compute_call(e);
-      case Expr::filter:
-        return apply_filter(e.name, evaluate(*e.args[0]), arguments(e, "the filter '" + e.name + "'"));
-      case Expr::test:
-        return {apply_test(e.name, evaluate(*e.args[0]), arguments(e, "the test '" + e.name + "'"))};
-      case Expr::unary:
-        return compute_unary(e);
-      case Expr::binary:
-        return compute_binary(e);
+      case Expr::dict: return compute_dict(e);
+      case Expr::attribute: return member(evaluate(*e.args[0]), {e.name}, e);
+      case Expr::index: return member(evaluate(*e.args[0]), evaluate(*e.args[1]), e);
+      case Expr::slice: return compute_slice(e);
+      case Expr::call: return compute_call(e);
+      case Expr::filter: return apply_filter(e.name, evaluate(*e.args[0]), arguments(e, "the filter '" + e.name + "'"));
+      case Expr::test: return {apply_test(e.name, evaluate(*e.args[0]), arguments(e, "the test '" + e.name + "'"))};
+      case Expr::unary: return compute_unary(e);
+      case Expr::binary: return compute_binary(e);
       case Expr::conditional:
         if (truth(evaluate(*e.args[1]))) return evaluate(*e.args[0]);
         return e.args[2] == nullptr ? Value{} : evaluate(*e.args[2]);
@@ -234,8 +207,7 @@ class Evaluator {
 
   // object.key and object[key]: undefined where there is no such member.
   Value member(const Value& object, const Value& key, const Expr& e) {
-    if (object.is_undefined())
-      template_error(e.line, "a member of an undefined value: " + describe(*e.args[0]));
+    if (object.is_undefined()) template_error(e.line, "a member of an undefined value: " + describe(*e.args[0]));
     if (const auto* name = key.get<std::string>()) {
       const Dict* dict = object.as_dict();
       const Value* found = dict == nullptr ? nullptr : find(*dict, *name);
@@ -244,8 +216,7 @@ class Evaluator {
     if (!key.is_integer()) return {};
     const auto* text = object.get<std::string>();
     if (text == nullptr && object.as_list() == nullptr) return {};
-    const std::vector<std::string_view> letters =
-        text == nullptr ? std::vector<std::string_view>() : characters(*text);
+    const std::vector<std::string_view> letters = text == nullptr ? std::vector<std::string_view>() : characters(*text);
     const int64_t size = static_cast<int64_t>(text == nullptr ? object.as_list()->size() : letters.size());
     const int64_t at = key.integer() < 0 ? key.integer() + size : key.integer();
     if (at < 0 || at >= size) return {};
@@ -303,26 +274,23 @@ class Evaluator {
       const Value object = evaluate(*callee.args[0]);
       return call_method(object, callee.name, arguments(e, "the method '" + callee.name + "'"));
     }
-    if (callee.kind != Expr::variable)
-      template_error(e.line, "only functions, macros and methods can be called");
+    if (callee.kind != Expr::variable) template_error(e.line, "only functions, macros and methods can be called");
     const Arguments args = arguments(e, "the function '" + callee.name + "'");
-    const auto macro = std::ranges::find(macros_.rbegin(), macros_.rend(), callee.name,
-                                         [](const auto& m) { return m.first; });
+    const auto macro =
+        std::ranges::find(macros_.rbegin(), macros_.rend(), callee.name, [](const auto& m) { return m.first; });
     return macro != macros_.rend() ? call_macro(*macro->second, args) : call_function(callee.name, args);
   }
 
   // A macro sees its arguments and the global names, not those of its caller.
   Value call_macro(const Stmt& macro, const Arguments& args) {
     args.expect_at_most(macro.targets.size());
-    if (++calls_ > kMaxCalls)
-      template_error(args.line, cat("more than ", kMaxCalls, " macros within each other"));
+    if (++calls_ > kMaxCalls) template_error(args.line, cat("more than ", kMaxCalls, " macros within each other"));
     std::vector<Dict> caller = std::exchange(scopes_, {});
     scopes_.push_back(caller.front());
     scopes_.emplace_back();
     for (size_t i = 0; i < macro.targets.size(); ++i) {
       const Value* given = args.find(i, macro.targets[i]);
-      const Value fallback =
-          given == nullptr && macro.defaults[i] != nullptr ? evaluate(*macro.defaults[i]) : Value{};
+      const Value fallback = given == nullptr && macro.defaults[i] != nullptr ? evaluate(*macro.defaults[i]) : Value{};
       put(scopes_.back(), macro.targets[i], given != nullptr ? *given : fallback);
     }
     for (const auto& item : args.named) {
@@ -338,8 +306,7 @@ class Evaluator {
   Value compute_unary(const Expr& e) {
     const Value value = evaluate(*e.args[0]);
     if (e.name == "not") return {!truth(value)};
-    if (!value.is_number())
-      template_error(e.line, cat("'", e.name, "' needs a number, not ", type_name(value)));
+    if (!value.is_number()) template_error(e.line, cat("'", e.name, "' needs a number, not ", type_name(value)));
     if (const double* real = value.get<double>()) return {e.name == "-" ? -*real : *real};
     return {e.name == "-" ? wrap(0, value.integer(), "-") : value.integer()};
   }
@@ -357,8 +324,7 @@ class Evaluator {
     const auto* b = right.get<std::string>();
     if (a != nullptr && b != nullptr) {
       if (e.name == "+") return {*a + *b};
-      if (std::string_view("<=>=").find(e.name) != std::string_view::npos)
-        return {ordered(e.name, a->compare(*b), 0)};
+      if (std::string_view("<=>=").find(e.name) != std::string_view::npos) return {ordered(e.name, a->compare(*b), 0)};
     }
     if (e.name == "*" && a != nullptr && right.is_integer()) return repeat(*a, right.integer(), e.line);
     if (e.name == "+" && left.as_list() != nullptr && right.as_list() != nullptr) {
@@ -367,8 +333,8 @@ class Evaluator {
       return Value::list(std::move(items));
     }
     if (!left.is_number() || !right.is_number()) {
-      template_error(e.line, cat("'", e.name, "' between ", type_name(left), " and ", type_name(right),
-                                 " is not supported"));
+      template_error(e.line,
+                     cat("'", e.name, "' between ", type_name(left), " and ", type_name(right), " is not supported"));
     }
     return arithmetic(e, left, right);
   }
@@ -379,8 +345,7 @@ class Evaluator {
   }
 
   static Value repeat(const std::string& text, int64_t times, int line) {
-    if (times > 0 && text.size() > kMaxText / static_cast<size_t>(times))
-      template_error(line, "a text grows beyond 64 MiB");
+    if (times > 0 && text.size() > kMaxText / static_cast<size_t>(times)) template_error(line, "a text grows beyond 64 MiB");
     std::string out;
     for (int64_t i = 0; i < times && !text.empty(); ++i) out += text;
     return {std::move(out)};
@@ -396,8 +361,7 @@ class Evaluator {
     const bool whole = left.is_integer() && right.is_integer();
     const std::string& op = e.name;
     if (op[0] == '<' || op[0] == '>') {
-      return {whole ? ordered(op, left.integer(), right.integer())
-                    : ordered(op, left.number(), right.number())};
+      return {whole ? ordered(op, left.integer(), right.integer()) : ordered(op, left.number(), right.number())};
     }
     if (whole && (op == "+" || op == "-" || op == "*")) return {wrap(left.integer(), right.integer(), op)};
     if (op == "**") template_error(e.line, "the operator '**' is not supported");
@@ -425,8 +389,6 @@ class Evaluator {
 
 }  // namespace
 
-std::string render(const Block& program, Dict globals) {
-  return Evaluator(std::move(globals)).run(program);
-}
+std::string render(const Block& program, Dict globals) { return Evaluator(std::move(globals)).run(program); }
 
 }  // namespace weft::jinja

@@ -66,8 +66,7 @@ ExprPtr ExpressionParser::parse_compare() {
   return result;
 }
 
-ExprPtr ExpressionParser::parse_left(const std::vector<const char*>& operators,
-                                     ExprPtr (ExpressionParser::*tighter)()) {
+ExprPtr ExpressionParser::parse_left(const std::vector<const char*>& operators, ExprPtr (ExpressionParser::*tighter)()) {
   ExprPtr left = (this->*tighter)();
   for (;;) {
     const auto found = std::ranges::find_if(operators, [&](const char* name) { return at_symbol(name); });
@@ -76,22 +75,12 @@ ExprPtr ExpressionParser::parse_left(const std::vector<const char*>& operators,
     left = make_with(Expr::binary, *found, std::move(left), (this->*tighter)());
   }
 }
-ExprPtr ExpressionParser::parse_sum() {
-  return parse_left({"+", "-"}, &ExpressionParser::parse_concat);
-}
-ExprPtr ExpressionParser::parse_concat() {
-  return parse_left({"~"}, &ExpressionParser::parse_product);
-}
-ExprPtr ExpressionParser::parse_product() {
-  return parse_left({"*", "//", "/", "%"}, &ExpressionParser::parse_power);
-}
-ExprPtr ExpressionParser::parse_power() {
-  return parse_left({"**"}, &ExpressionParser::parse_filtered_unary);
-}
+ExprPtr ExpressionParser::parse_sum() { return parse_left({"+", "-"}, &ExpressionParser::parse_concat); }
+ExprPtr ExpressionParser::parse_concat() { return parse_left({"~"}, &ExpressionParser::parse_product); }
+ExprPtr ExpressionParser::parse_product() { return parse_left({"*", "//", "/", "%"}, &ExpressionParser::parse_power); }
+ExprPtr ExpressionParser::parse_power() { return parse_left({"**"}, &ExpressionParser::parse_filtered_unary); }
 
-ExprPtr ExpressionParser::parse_filtered_unary() {
-  return parse_filters(parse_unary());
-}
+ExprPtr ExpressionParser::parse_filtered_unary() { return parse_filters(parse_unary()); }
 
 ExprPtr ExpressionParser::parse_unary() {
   const Level level(*this);
@@ -104,8 +93,7 @@ ExprPtr ExpressionParser::parse_unary() {
 ExprPtr ExpressionParser::parse_primary() {
   const Token token = peek();
   switch (token.kind) {
-    case TokenKind::name:
-      return parse_name();
+    case TokenKind::name: return parse_name();
     case TokenKind::string: {
       ExprPtr literal = make(Expr::literal);
       std::string text;
@@ -124,8 +112,7 @@ ExprPtr ExpressionParser::parse_primary() {
       ++at_;
       return literal;
     }
-    default:
-      break;
+    default: break;
   }
   if (take_symbol("(")) return parse_parentheses();
   if (take_symbol("[")) return parse_list();
@@ -218,8 +205,7 @@ ExprPtr ExpressionParser::parse_subscript(ExprPtr value) {
   }
   expect_symbol("]");
   if (is_slice) {
-    return make_with(Expr::slice, {}, std::move(value), std::move(parts[0]), std::move(parts[1]),
-                     std::move(parts[2]));
+    return make_with(Expr::slice, {}, std::move(value), std::move(parts[0]), std::move(parts[1]), std::move(parts[2]));
   }
   if (parts[0] == nullptr) fail("an empty subscript");
   return make_with(Expr::index, {}, std::move(value), std::move(parts[0]));
@@ -261,11 +247,10 @@ ExprPtr ExpressionParser::parse_test(ExprPtr value) {
   const std::string name = name_token();
   if (!is_test(name)) fail("the test '" + name + "' is not supported");
   ExprPtr test = make_with(Expr::test, name, std::move(value));
-  const bool begins_operand =
-      peek().kind == TokenKind::string || peek().kind == TokenKind::integer ||
-      peek().kind == TokenKind::real || at_symbol("[") || at_symbol("{") ||
-      (peek().kind == TokenKind::name && !at_name("else") && !at_name("or") && !at_name("and") &&
-       !at_name("if") && !at_name("is") && !at_name("in") && !at_name("not"));
+  const bool begins_operand = peek().kind == TokenKind::string || peek().kind == TokenKind::integer ||
+                              peek().kind == TokenKind::real || at_symbol("[") || at_symbol("{") ||
+                              (peek().kind == TokenKind::name && !at_name("else") && !at_name("or") && !at_name("and") &&
+                               !at_name("if") && !at_name("is") && !at_name("in") && !at_name("not"));
   if (at_symbol("(")) {
     parse_arguments(*test);
   } else if (begins_operand) {

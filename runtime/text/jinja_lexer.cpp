@@ -13,12 +13,8 @@ namespace {
 // Bounds the depth of the expressions, and with it the recursion of the parser and the evaluator.
 constexpr size_t kMaxTagTokens = 1000;
 
-bool is_name_char(char c) {
-  return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_';
-}
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
+bool is_name_char(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 class Lexer {
  public:
@@ -45,9 +41,7 @@ class Lexer {
   }
 
  private:
-  std::string_view rest(size_t from) const {
-    return std::string_view(source_).substr(std::min(from, source_.size()));
-  }
+  std::string_view rest(size_t from) const { return std::string_view(source_).substr(std::min(from, source_.size())); }
   char peek(size_t ahead = 0) const { return at_ + ahead < source_.size() ? source_[at_ + ahead] : '\0'; }
   void push(TokenKind kind, std::string text) { tokens_.push_back({kind, std::move(text), line_}); }
   void advance(size_t n) {
@@ -114,8 +108,7 @@ class Lexer {
     const size_t first = tokens_.size();
     int open = 0;  // brackets: inside a dict "}}" closes the dict
     while (at_ < source_.size()) {
-      if (tokens_.size() - first > kMaxTagTokens)
-        template_error(line, cat("a tag of more than ", kMaxTagTokens, " words"));
+      if (tokens_.size() - first > kMaxTagTokens) template_error(line, cat("a tag of more than ", kMaxTagTokens, " words"));
       if (open == 0 && close(block ? "%}" : "}}", block)) {
         push(block ? TokenKind::block_end : TokenKind::output_end, {});
         return;
@@ -185,8 +178,7 @@ class Lexer {
     const int hex_digits = c == 'x' ? 2 : c == 'u' ? 4 : c == 'U' ? 8 : 0;
     if (hex_digits > 0) {
       const std::string hex(rest(at_ + 2).substr(0, hex_digits));
-      if (hex.size() != static_cast<size_t>(hex_digits) ||
-          hex.find_first_not_of("0123456789abcdefABCDEF") != hex.npos) {
+      if (hex.size() != static_cast<size_t>(hex_digits) || hex.find_first_not_of("0123456789abcdefABCDEF") != hex.npos) {
         template_error(line_, "a string has a broken escape \\" + std::string(1, c));
       }
       const unsigned long value = std::stoul(hex, nullptr, 16);
@@ -215,8 +207,7 @@ class Lexer {
     }
     const char c = peek();
     if (singles.find(c) == singles.npos) {
-      template_error(line_,
-                     cat("unexpected character '", rest(at_).substr(0, utf8_at(source_, at_).length), "'"));
+      template_error(line_, cat("unexpected character '", rest(at_).substr(0, utf8_at(source_, at_).length), "'"));
     }
     push(TokenKind::symbol, std::string(1, c));
     ++at_;
@@ -233,12 +224,8 @@ class Lexer {
 
 }  // namespace
 
-std::vector<Token> lex(std::string_view source) {
-  return Lexer(source).run();
-}
+std::vector<Token> lex(std::string_view source) { return Lexer(source).run(); }
 
-void template_error(int line, std::string_view message) {
-  bad_input("chat template, line ", line, ": ", message);
-}
+void template_error(int line, std::string_view message) { bad_input("chat template, line ", line, ": ", message); }
 
 }  // namespace weft::jinja

@@ -31,8 +31,7 @@ class Parser : ExpressionParser {
         expect(TokenKind::output_end);
       } else {
         const std::string_view name = peek(1).text;
-        if (std::ranges::find(ends, name) != ends.end() || name.starts_with("end") || name == "else" ||
-            name == "elif") {
+        if (std::ranges::find(ends, name) != ends.end() || name.starts_with("end") || name == "else" || name == "elif") {
           return block;
         }
         parse_statement(block);
@@ -161,8 +160,6 @@ class Parser : ExpressionParser {
 
 }  // namespace
 
-Block parse(std::string_view source) {
-  return Parser(source).run();
-}
+Block parse(std::string_view source) { return Parser(source).run(); }
 
 }  // namespace weft::jinja

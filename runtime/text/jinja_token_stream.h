@@ -36,17 +36,12 @@ class TokenStream {
   static std::string describe(const Token& token) {
     switch (token.kind) {
       case TokenKind::output_end:
-      case TokenKind::block_end:
-        return "the end of the tag";
-      case TokenKind::end:
-        return "the end of the template";
-      default:
-        return "'" + token.text + "'";
+      case TokenKind::block_end: return "the end of the tag";
+      case TokenKind::end: return "the end of the template";
+      default: return "'" + token.text + "'";
     }
   }
-  bool at_symbol(std::string_view text) const {
-    return peek().kind == TokenKind::symbol && peek().text == text;
-  }
+  bool at_symbol(std::string_view text) const { return peek().kind == TokenKind::symbol && peek().text == text; }
   bool at_name(std::string_view text) const { return peek().kind == TokenKind::name && peek().text == text; }
   bool take_symbol(std::string_view text) { return at_symbol(text) && (++at_, true); }
   bool take_name(std::string_view text) { return at_name(text) && (++at_, true); }

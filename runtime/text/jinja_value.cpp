@@ -17,8 +17,7 @@ std::string number_text(double value) {
   if (std::isinf(value)) return value < 0 ? "-inf" : "inf";
   char buffer[64];
   const double size = std::fabs(value);
-  const auto format =
-      size == 0 || (size >= 1e-4 && size < 1e16) ? std::chars_format::fixed : std::chars_format::scientific;
+  const auto format = size == 0 || (size >= 1e-4 && size < 1e16) ? std::chars_format::fixed : std::chars_format::scientific;
   std::string text(buffer, std::to_chars(buffer, buffer + sizeof buffer, value, format).ptr);
   if (text.find_first_of(".e") == std::string::npos) text += ".0";
   return text;
@@ -124,14 +123,12 @@ double Value::number() const {
 }
 
 const Value* find(const Dict& dict, std::string_view key) {
-  const auto found =
-      std::ranges::find(dict, key, [](const auto& item) { return std::string_view(item.first); });
+  const auto found = std::ranges::find(dict, key, [](const auto& item) { return std::string_view(item.first); });
   return found == dict.end() ? nullptr : &found->second;
 }
 
 const char* type_name(const Value& value) {
-  static constexpr const char* names[] = {"undefined", "none",   "boolean", "integer",
-                                          "float",     "string", "list",    "mapping"};
+  static constexpr const char* names[] = {"undefined", "none", "boolean", "integer", "float", "string", "list", "mapping"};
   return names[value.data.index()];
 }
 
@@ -190,9 +187,7 @@ std::vector<std::string_view> characters(std::string_view text) {
   return result;
 }
 
-bool is_space(char32_t c) {
-  return u_isUWhiteSpace(c) || (c >= 0x1C && c <= 0x1F);
-}
+bool is_space(char32_t c) { return u_isUWhiteSpace(c) || (c >= 0x1C && c <= 0x1F); }
 
 std::string strip(std::string_view text, std::string_view chars, bool left, bool right) {
   const auto drop = [&](std::string_view c) {

@@ -19,9 +19,7 @@ using Dict = std::vector<std::pair<std::string, Value>>;  // in order of inserti
 
 // Lists and dicts are shared and never change, except a namespace(), whose attributes `set` may assign.
 struct Value {
-  std::variant<Undefined, None, bool, int64_t, double, std::string, std::shared_ptr<const List>,
-               std::shared_ptr<Dict>>
-      data;
+  std::variant<Undefined, None, bool, int64_t, double, std::string, std::shared_ptr<const List>, std::shared_ptr<Dict>> data;
 
   static Value list(List items) { return {std::make_shared<const List>(std::move(items))}; }
   static Value dict(Dict items) { return {std::make_shared<Dict>(std::move(items))}; }

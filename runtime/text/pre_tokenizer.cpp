@@ -13,13 +13,11 @@ struct Part {
 };
 
 // The matches and what lies between them, as ranges of the text that word lies in.
-void find_parts(Regex::Matcher& matcher, std::string_view word, size_t offset, bool invert,
-                std::vector<Part>& parts) {
+void find_parts(Regex::Matcher& matcher, std::string_view word, size_t offset, bool invert, std::vector<Part>& parts) {
   parts.clear();
   size_t done = 0;
   matcher.start(word);
-  for (auto [begin, end] = matcher.next(); begin != std::string::npos;
-       std::tie(begin, end) = matcher.next()) {
+  for (auto [begin, end] = matcher.next(); begin != std::string::npos; std::tie(begin, end) = matcher.next()) {
     if (begin > done) parts.push_back({offset + done, offset + begin, invert});
     if (end > begin) parts.push_back({offset + begin, offset + end, !invert});
     done = end;
@@ -36,17 +34,10 @@ void join_parts(const std::vector<Part>& parts, SplitBehavior behavior, std::vec
       case SplitBehavior::removed:
         if (part.is_match) continue;
         break;
-      case SplitBehavior::isolated:
-        break;
-      case SplitBehavior::merged_with_previous:
-        join = i > 0 && part.is_match && !before_was_match;
-        break;
-      case SplitBehavior::merged_with_next:
-        join = !part.is_match && before_was_match;
-        break;
-      case SplitBehavior::contiguous:
-        join = i > 0 && part.is_match == before_was_match;
-        break;
+      case SplitBehavior::isolated: break;
+      case SplitBehavior::merged_with_previous: join = i > 0 && part.is_match && !before_was_match; break;
+      case SplitBehavior::merged_with_next: join = !part.is_match && before_was_match; break;
+      case SplitBehavior::contiguous: join = i > 0 && part.is_match == before_was_match; break;
     }
     if (join) {
       words.back().end = part.end;

@@ -40,9 +40,7 @@ std::string pcre2_message(int error) {
   return reinterpret_cast<const char*>(buffer);
 }
 
-PCRE2_SPTR bytes(std::string_view text) {
-  return reinterpret_cast<PCRE2_SPTR>(text.data());
-}
+PCRE2_SPTR bytes(std::string_view text) { return reinterpret_cast<PCRE2_SPTR>(text.data()); }
 
 }  // namespace
 
@@ -51,11 +49,11 @@ Regex::Regex(std::string_view pattern) : pattern_(pattern) {
   int error = 0;
   PCRE2_SIZE offset = 0;
   // MULTILINE: in Oniguruma's Ruby syntax ^ and $ always mean lines.
-  pcre2_code* code = pcre2_compile(bytes(translated), translated.size(),
-                                   PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE, &error, &offset, nullptr);
+  pcre2_code* code =
+      pcre2_compile(bytes(translated), translated.size(), PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE, &error, &offset, nullptr);
   if (code == nullptr) {
-    bad_input("the tokenizer's regular expression '", pattern, "' cannot be used: ", pcre2_message(error),
-              " near offset ", offset);
+    bad_input("the tokenizer's regular expression '", pattern, "' cannot be used: ", pcre2_message(error), " near offset ",
+              offset);
   }
   code_ = {code, [](void* p) { pcre2_code_free(static_cast<pcre2_code*>(p)); }};
   // Systems that forbid writable code pages refuse the JIT; pcre2_match then interprets, with the same
@@ -95,8 +93,7 @@ std::pair<size_t, size_t> Regex::Matcher::next() {
   auto* data = static_cast<pcre2_match_data*>(match_data_.get());
   auto* context = static_cast<pcre2_match_context*>(context_.get());
   const auto match = [&](uint32_t options) {
-    return pcre2_match(code, bytes(text_), text_.size(), position_, options | PCRE2_NO_UTF_CHECK, data,
-                       context);
+    return pcre2_match(code, bytes(text_), text_.size(), position_, options | PCRE2_NO_UTF_CHECK, data, context);
   };
   int result = match(0);
   if (result == PCRE2_ERROR_JIT_STACKLIMIT) result = match(PCRE2_NO_JIT);
@@ -105,8 +102,8 @@ std::pair<size_t, size_t> Regex::Matcher::next() {
     return {kNone, kNone};
   }
   if (result < 0) {
-    bad_input("the tokenizer's regular expression '", regex_->pattern_, "' gave up on this text at byte ",
-              position_, ": ", pcre2_message(result));
+    bad_input("the tokenizer's regular expression '", regex_->pattern_, "' gave up on this text at byte ", position_, ": ",
+              pcre2_message(result));
   }
   const PCRE2_SIZE* span = pcre2_get_ovector_pointer(data);
   const std::pair<size_t, size_t> found = {span[0], span[1]};

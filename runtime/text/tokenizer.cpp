@@ -83,9 +83,7 @@ std::unique_ptr<Tokenizer> Tokenizer::from_gguf(const GgufTokenizerData& data) {
   return std::make_unique<Tokenizer>(read_gguf_tokenizer(data));
 }
 
-Tokenizer::Tokenizer(TokenizerParts parts) : stages_(std::make_unique<const Stages>(std::move(parts))) {
-  index_tokens();
-}
+Tokenizer::Tokenizer(TokenizerParts parts) : stages_(std::make_unique<const Stages>(std::move(parts))) { index_tokens(); }
 
 Tokenizer::~Tokenizer() = default;
 
@@ -163,18 +161,10 @@ std::string Tokenizer::decode(std::span<const int32_t> ids, bool skip_special) c
   return text;
 }
 
-std::optional<int32_t> Tokenizer::bos_id() const {
-  return stages_->parts.bos;
-}
-std::optional<int32_t> Tokenizer::eos_id() const {
-  return stages_->parts.eos;
-}
-const std::string& Tokenizer::chat_template() const {
-  return stages_->parts.chat_template;
-}
-int Tokenizer::leading_spaces_to_strip() const {
-  return stages_->parts.decoder.strip_leading_spaces;
-}
+std::optional<int32_t> Tokenizer::bos_id() const { return stages_->parts.bos; }
+std::optional<int32_t> Tokenizer::eos_id() const { return stages_->parts.eos; }
+const std::string& Tokenizer::chat_template() const { return stages_->parts.chat_template; }
+int Tokenizer::leading_spaces_to_strip() const { return stages_->parts.decoder.strip_leading_spaces; }
 
 std::optional<int32_t> Tokenizer::token_to_id(std::string_view piece) const {
   for (const AddedToken& added : stages_->parts.added_tokens) {
@@ -195,11 +185,7 @@ std::string_view Tokenizer::text_of(const Token& token) const {
   return std::string_view(texts_).substr(token.text_begin, token.text_end - token.text_begin);
 }
 
-std::string_view Tokenizer::id_to_piece(int32_t id) const {
-  return token(id).piece;
-}
-std::string_view Tokenizer::token_bytes(int32_t id) const {
-  return text_of(token(id));
-}
+std::string_view Tokenizer::id_to_piece(int32_t id) const { return token(id).piece; }
+std::string_view Tokenizer::token_bytes(int32_t id) const { return text_of(token(id)); }
 
 }  // namespace weft

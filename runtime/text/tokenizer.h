@@ -40,14 +40,11 @@ class Tokenizer {
   // refused; an id that has no token (a gap in the vocabulary) gives no text.
   std::string decode(std::span<const int32_t> ids, bool skip_special) const;
 
-  int32_t vocab_size() const {
-    return static_cast<int32_t>(tokens_.size());
-  }  // largest id + 1, added tokens included
+  int32_t vocab_size() const { return static_cast<int32_t>(tokens_.size()); }  // largest id + 1, added tokens included
   std::optional<int32_t> bos_id() const;
   std::optional<int32_t> eos_id() const;
   std::optional<int32_t> token_to_id(std::string_view piece) const;  // the inverse of id_to_piece
-  std::string_view id_to_piece(
-      int32_t id) const;  // as the vocabulary spells it ("Ġthe"); refuses ids out of range
+  std::string_view id_to_piece(int32_t id) const;  // as the vocabulary spells it ("Ġthe"); refuses ids out of range
   bool is_special(int32_t id) const { return token(id).special; }
 
   // Jinja source of the chat template; empty where the model has none.

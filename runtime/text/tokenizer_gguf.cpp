@@ -61,8 +61,7 @@ void check_sizes(const GgufTokenizerData& data) {
   if (!data.token_type.empty() && data.token_type.size() != size) {
     bad_input("tokenizer.ggml.token_type has ", data.token_type.size(), " entries for ", size, " tokens");
   }
-  for (const auto& [name, id] :
-       {std::pair("bos", data.bos_id), {"eos", data.eos_id}, {"unknown", data.unknown_id}}) {
+  for (const auto& [name, id] : {std::pair("bos", data.bos_id), {"eos", data.eos_id}, {"unknown", data.unknown_id}}) {
     if (id && (*id < 0 || static_cast<size_t>(*id) >= size)) {
       bad_input("tokenizer.ggml.", name, "_token_id is ", *id, "; ids lie between 0 and ", size - 1);
     }
@@ -77,8 +76,7 @@ void check_sizes(const GgufTokenizerData& data) {
 Vocabulary read_vocabulary(const GgufTokenizerData& data) {
   Vocabulary vocabulary;
   vocabulary.reserve(data.tokens.size());
-  for (size_t id = 0; id < data.tokens.size(); ++id)
-    vocabulary.add(data.tokens[id], static_cast<int32_t>(id));
+  for (size_t id = 0; id < data.tokens.size(); ++id) vocabulary.add(data.tokens[id], static_cast<int32_t>(id));
   return vocabulary;
 }
 
@@ -87,9 +85,8 @@ std::vector<AddedToken> read_added_tokens(const GgufTokenizerData& data) {
   for (size_t id = 0; id < data.tokens.size(); ++id) {
     const int32_t type = type_of(data, id);
     if (data.tokens[id].empty() || (type != unknown && type != control && type != user_defined)) continue;
-    added.push_back({.id = static_cast<int32_t>(id),
-                     .content = std::string(data.tokens[id]),
-                     .special = type != user_defined});
+    added.push_back(
+        {.id = static_cast<int32_t>(id), .content = std::string(data.tokens[id]), .special = type != user_defined});
   }
   return added;
 }
@@ -101,15 +98,13 @@ MergeTable read_merges(const GgufTokenizerData& data, const Vocabulary& vocabula
     const std::string_view merge = data.merges[rank];
     const size_t space = merge.find(' ', 1);
     if (space == std::string_view::npos) {
-      bad_input("merge ", rank, " of the GGUF file is '", merge,
-                "'; a merge is two tokens with a space between them");
+      bad_input("merge ", rank, " of the GGUF file is '", merge, "'; a merge is two tokens with a space between them");
     }
     const std::string_view left = merge.substr(0, space), right = merge.substr(space + 1);
     joined.assign(left).append(right);
     const int32_t ids[] = {vocabulary.find(left), vocabulary.find(right), vocabulary.find(joined)};
     if (std::ranges::count(ids, kNoToken) != 0) {
-      bad_input("merge ", rank, " of the GGUF file is '", merge, "', but its parts or '", joined,
-                "' are not tokens");
+      bad_input("merge ", rank, " of the GGUF file is '", merge, "', but its parts or '", joined, "' are not tokens");
     }
     table.add(ids[0], ids[1], {static_cast<int32_t>(rank), ids[2]});
   }
@@ -120,13 +115,11 @@ MergeTable read_merges(const GgufTokenizerData& data, const Vocabulary& vocabula
 // of a token into two tokens, ranked by the score of the whole; tokens of the same score share a rank.
 MergeTable merges_from_scores(const GgufTokenizerData& data, const Vocabulary& vocabulary) {
   if (data.scores.size() != data.tokens.size()) {
-    bad_input("tokenizer.ggml.scores has ", data.scores.size(), " entries for ", data.tokens.size(),
-              " tokens");
+    bad_input("tokenizer.ggml.scores has ", data.scores.size(), " entries for ", data.tokens.size(), " tokens");
   }
   std::vector<int32_t> by_score;
   for (size_t id = 0; id < data.tokens.size(); ++id) {
-    if (std::isnan(data.scores[id]))
-      bad_input("the score of token ", id, " of the GGUF file is not a number");
+    if (std::isnan(data.scores[id])) bad_input("the score of token ", id, " of the GGUF file is not a number");
     const bool merges = type_of(data, id) == normal || type_of(data, id) == user_defined;
     if (merges && !data.tokens[id].empty()) by_score.push_back(static_cast<int32_t>(id));
   }
@@ -146,13 +139,11 @@ MergeTable merges_from_scores(const GgufTokenizerData& data, const Vocabulary& v
 
 void read_flags(const GgufTokenizerData& data, bool add_bos_default, TokenizerParts& parts) {
   if (data.add_bos.value_or(add_bos_default)) {
-    if (!data.bos_id)
-      bad_input("the GGUF tokenizer adds a BOS token but names none (tokenizer.ggml.bos_token_id)");
+    if (!data.bos_id) bad_input("the GGUF tokenizer adds a BOS token but names none (tokenizer.ggml.bos_token_id)");
     parts.prefix = {*data.bos_id};
   }
   if (data.add_eos.value_or(false)) {
-    if (!data.eos_id)
-      bad_input("the GGUF tokenizer adds an EOS token but names none (tokenizer.ggml.eos_token_id)");
+    if (!data.eos_id) bad_input("the GGUF tokenizer adds an EOS token but names none (tokenizer.ggml.eos_token_id)");
     parts.suffix = {*data.eos_id};
   }
   parts.bos = data.bos_id;
@@ -168,9 +159,8 @@ TokenizerParts read_byte_level(const GgufTokenizerData& data) {
   steps.push_back(ByteAlphabetStep{});
   Vocabulary vocabulary = read_vocabulary(data);
   MergeTable merges = read_merges(data, vocabulary);
-  TokenizerParts parts{
-      .pre_tokenizer = PreTokenizer(std::move(steps)),
-      .bpe = Bpe(std::move(vocabulary), std::move(merges), {.ignore_merges = kind.ignore_merges})};
+  TokenizerParts parts{.pre_tokenizer = PreTokenizer(std::move(steps)),
+                       .bpe = Bpe(std::move(vocabulary), std::move(merges), {.ignore_merges = kind.ignore_merges})};
   if (kind.nfc) parts.normalizer.push_back(Nfc{});
   parts.decoder.byte_alphabet = true;
   read_flags(data, kind.add_bos, parts);
@@ -180,8 +170,7 @@ TokenizerParts read_byte_level(const GgufTokenizerData& data) {
 TokenizerParts read_sentencepiece(const GgufTokenizerData& data) {
   Vocabulary vocabulary = read_vocabulary(data);
   MergeTable merges = merges_from_scores(data, vocabulary);
-  const BpeOptions options{
-      .byte_fallback = true, .fuse_unk = true, .unk = data.unknown_id.value_or(kNoToken)};
+  const BpeOptions options{.byte_fallback = true, .fuse_unk = true, .unk = data.unknown_id.value_or(kNoToken)};
   TokenizerParts parts{.bpe = Bpe(std::move(vocabulary), std::move(merges), options)};
   const bool space_prefix = data.add_space_prefix.value_or(true);
   if (space_prefix) parts.normalizer.push_back(Prepend{std::string(kSpace)});
@@ -199,8 +188,7 @@ TokenizerParts read_gguf_tokenizer(const GgufTokenizerData& data) {
   check_sizes(data);
   if (data.model == "gpt2") return read_byte_level(data);
   if (data.model == "llama") return read_sentencepiece(data);
-  bad_input("GGUF tokenizer model '", data.model,
-            "' (tokenizer.ggml.model) is not supported; supported are gpt2, llama");
+  bad_input("GGUF tokenizer model '", data.model, "' (tokenizer.ggml.model) is not supported; supported are gpt2, llama");
 }
 
 }  // namespace weft

@@ -38,8 +38,7 @@ std::vector<AddedToken> read_added_tokens(const Json& list) {
     AddedToken token{.id = entry.at("id"), .content = entry.at("content")};
     if (token.content.empty()) bad_input("added token ", token.id, " has no content");
     if (token.id < 0 || token.id >= kMaxVocabulary) {
-      bad_input("added token '", token.content, "' has id ", token.id, "; ids lie between 0 and ",
-                kMaxVocabulary - 1);
+      bad_input("added token '", token.content, "' has id ", token.id, "; ids lie between 0 and ", kMaxVocabulary - 1);
     }
     token.special = entry.value("special", false);
     token.lstrip = entry.value("lstrip", false);
@@ -68,8 +67,7 @@ std::optional<int32_t> find_token(const TokenizerParts& parts, const std::string
 
 // "chat_template" is a text, or a list of named ones of which "default" is the one for chat.
 std::string read_chat_template(const std::filesystem::path& directory, const Json& config) {
-  if (std::filesystem::exists(directory / "chat_template.jinja"))
-    return read_file(directory / "chat_template.jinja");
+  if (std::filesystem::exists(directory / "chat_template.jinja")) return read_file(directory / "chat_template.jinja");
   const auto found = config.find("chat_template");
   if (found == config.end() || found->is_null()) return {};
   if (found->is_string()) return *found;
@@ -87,10 +85,9 @@ TokenizerParts read_hf_tokenizer(const std::filesystem::path& directory) {
   const Json config = read_json_if_present(directory / "tokenizer_config.json");
   const Json special_map = read_json_if_present(directory / "special_tokens_map.json");
   try {
-    TokenizerParts parts{
-        .normalizer = read_normalizer(file.value("normalizer", Json())),
-        .pre_tokenizer = PreTokenizer(read_pre_tokenizer(file.value("pre_tokenizer", Json()))),
-        .bpe = read_bpe(file.at("model"))};
+    TokenizerParts parts{.normalizer = read_normalizer(file.value("normalizer", Json())),
+                         .pre_tokenizer = PreTokenizer(read_pre_tokenizer(file.value("pre_tokenizer", Json()))),
+                         .bpe = read_bpe(file.at("model"))};
     parts.added_tokens = read_added_tokens(file.value("added_tokens", Json::array()));
     read_post_processor(file.value("post_processor", Json()), parts);
     parts.decoder = read_decoder(file.value("decoder", Json()));

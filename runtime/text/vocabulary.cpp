@@ -32,9 +32,7 @@ void Vocabulary::add(std::string_view piece, int32_t id) {
   }
 }
 
-int32_t Vocabulary::find(std::string_view piece) const {
-  return slots_.empty() ? kNoToken : slots_[slot_of(piece)];
-}
+int32_t Vocabulary::find(std::string_view piece) const { return slots_.empty() ? kNoToken : slots_[slot_of(piece)]; }
 
 std::string_view Vocabulary::piece(int32_t id) const {
   return std::string_view(text_).substr(spans_[id].begin, spans_[id].length);
@@ -43,8 +41,7 @@ std::string_view Vocabulary::piece(int32_t id) const {
 // The slot that holds the piece, or the free one where it belongs.
 size_t Vocabulary::slot_of(std::string_view piece) const {
   size_t slot = std::hash<std::string_view>{}(piece) & (slots_.size() - 1);
-  while (slots_[slot] != kNoToken && this->piece(slots_[slot]) != piece)
-    slot = (slot + 1) & (slots_.size() - 1);
+  while (slots_[slot] != kNoToken && this->piece(slots_[slot]) != piece) slot = (slot + 1) & (slots_.size() - 1);
   return slot;
 }
 

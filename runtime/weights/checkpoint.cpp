@@ -33,8 +33,7 @@ class MappedCheckpoint : public Checkpoint {
     const Place& place = places_.at(name);
     const int64_t row_bytes = dtype_bytes(tensor.dtype, tensor.shape.empty() ? 1 : tensor.shape.back());
     const int64_t count = row_bytes == 0 ? 0 : static_cast<int64_t>(place.end - place.begin) / row_bytes;
-    WEFT_CHECK(0 <= begin && begin <= end && end <= count, name, ": rows [", begin, ", ", end, ") of ",
-               count);
+    WEFT_CHECK(0 <= begin && begin <= end && end <= count, name, ": rows [", begin, ", ", end, ") of ", count);
     const size_t first = place.begin + static_cast<size_t>(begin * row_bytes);
     place.file->prefault(first, first + static_cast<size_t>((end - begin) * row_bytes));
     return tensor_data(name, tensor, place) + begin * row_bytes;
@@ -62,8 +61,7 @@ class MappedCheckpoint : public Checkpoint {
   // The tensor's first byte; of a safetensors file that does not align its tensors, in a copy.
   const std::byte* tensor_data(const std::string& name, const TensorInfo& tensor, const Place& place) {
     const std::byte* mapped = place.file->bytes().data() + place.begin;
-    const size_t alignment =
-        is_quantised(tensor.dtype) ? 2 : static_cast<size_t>(dtype_info(tensor.dtype).block_bytes);
+    const size_t alignment = is_quantised(tensor.dtype) ? 2 : static_cast<size_t>(dtype_info(tensor.dtype).block_bytes);
     if (reinterpret_cast<uintptr_t>(mapped) % alignment == 0) return mapped;
     const std::lock_guard lock(mutex_);
     auto& copy = aligned_copies_[name];
@@ -95,8 +93,7 @@ class SafetensorsCheckpoint final : public MappedCheckpoint {
     else if (fs::exists(fs::path(directory) / kIndexFile))
       open_index();
     else
-      bad_input(directory, " has neither ", kSingleFile, " nor ", kIndexFile,
-                "; no other weight file is read");
+      bad_input(directory, " has neither ", kSingleFile, " nor ", kIndexFile, "; no other weight file is read");
   }
 
   bool is_gguf() const override { return false; }
@@ -132,14 +129,12 @@ class SafetensorsCheckpoint final : public MappedCheckpoint {
     for (const auto& [name, file] : index["weight_map"].items()) {
       if (!file.is_string()) bad_input(index_path, ": weight_map ", in_quotes(name), " is not a file name");
       const std::string shard = file.get<std::string>();
-      if (shard.empty() || shard == "." || shard == ".." ||
-          shard.find_first_of(std::string_view("/\\\0", 3)) != shard.npos)
+      if (shard.empty() || shard == "." || shard == ".." || shard.find_first_of(std::string_view("/\\\0", 3)) != shard.npos)
         bad_input(index_path, ": weight_map ", in_quotes(name), " names ", in_quotes(shard),
                   ", not a file of this directory");
       if (!shards.contains(shard)) shards.emplace(shard, open_shard(shard));
       const auto entry = shards[shard].find(name);
-      if (entry == shards[shard].end())
-        bad_input(index_path, ": tensor ", in_quotes(name), " is not in ", shard);
+      if (entry == shards[shard].end()) bad_input(index_path, ": tensor ", in_quotes(name), " is not in ", shard);
       add_entry(shard, name, entry->second);
     }
   }
@@ -151,8 +146,7 @@ class GgufCheckpoint final : public MappedCheckpoint {
  public:
   explicit GgufCheckpoint(const std::string& path) : file_(path) {
     path_ = path;
-    for (const auto& [name, tensor] : file_.tensors())
-      add(name, tensor.info, {&file_.file(), tensor.begin, tensor.end});
+    for (const auto& [name, tensor] : file_.tensors()) add(name, tensor.info, {&file_.file(), tensor.begin, tensor.end});
   }
 
   bool is_gguf() const override { return true; }

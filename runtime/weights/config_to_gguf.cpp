@@ -14,9 +14,7 @@ using nlohmann::json;
 constexpr std::array<std::pair<const char*, const char*>, 5> kModelTypes = {
     {{"llama", "llama"}, {"mistral", "llama"}, {"mixtral", "llama"}, {"qwen2", "qwen2"}, {"qwen3", "qwen3"}}};
 
-bool present(const json& object, const char* key) {
-  return object.contains(key) && !object[key].is_null();
-}
+bool present(const json& object, const char* key) { return object.contains(key) && !object[key].is_null(); }
 
 int64_t integer(const json& object, const char* key, std::optional<int64_t> fallback = std::nullopt) {
   if (!present(object, key)) {
@@ -60,16 +58,14 @@ json rope_parameters(const json& config) {
 std::string rope_type(const json& rope) {
   const std::string type = text(rope, "rope_type", text(rope, "type", "default").c_str());
   if (type != "default" && type != "linear" && type != "yarn" && type != "llama3")
-    bad_input("config.json: rope_type ", in_quotes(type),
-              " cannot be converted; default, linear, yarn and llama3 can");
+    bad_input("config.json: rope_type ", in_quotes(type), " cannot be converted; default, linear, yarn and llama3 can");
   return type;
 }
 
 json parse_config(const std::string& config_json) {
   json config = parse_json_object(config_json, "config.json");
   if (text(config, "hidden_act", "silu") != "silu") bad_input("config.json: hidden_act must be silu");
-  if (flag(config, "use_sliding_window", false))
-    bad_input("config.json: use_sliding_window cannot be converted");
+  if (flag(config, "use_sliding_window", false)) bad_input("config.json: use_sliding_window cannot be converted");
   if (number(rope_parameters(config), "partial_rotary_factor", 1) != 1)
     bad_input("config.json: partial_rotary_factor cannot be converted");
   return config;
@@ -84,16 +80,14 @@ void put_rope(GgufWriter& writer, const json& config, const std::string& prefix)
   writer.put_string(prefix + "rope.scaling.type", type);
   writer.put_f32(prefix + "rope.scaling.factor", factor);
   if (type == "linear") return;
-  writer.put_u32(
-      prefix + "rope.scaling.original_context_length",
-      integer(rope, "original_max_position_embeddings", integer(config, "max_position_embeddings")));
+  writer.put_u32(prefix + "rope.scaling.original_context_length",
+                 integer(rope, "original_max_position_embeddings", integer(config, "max_position_embeddings")));
   writer.put_f32(prefix + "rope.scaling.yarn_beta_fast", number(rope, "beta_fast", 32));
   writer.put_f32(prefix + "rope.scaling.yarn_beta_slow", number(rope, "beta_slow", 1));
   if (present(rope, "mscale") || present(rope, "mscale_all_dim"))
     bad_input("config.json: YaRN's mscale cannot be converted");
   if (present(rope, "attention_factor"))  // GGUF's multiplies YaRN's own 0.1 ln(factor) + 1
-    writer.put_f32(prefix + "rope.scaling.attn_factor",
-                   number(rope, "attention_factor", 1) / (0.1 * std::log(factor) + 1));
+    writer.put_f32(prefix + "rope.scaling.attn_factor", number(rope, "attention_factor", 1) / (0.1 * std::log(factor) + 1));
 }
 
 }  // namespace
@@ -110,18 +104,15 @@ LlamaFamilyShape read_llama_family(const std::string& config_json) {
   shape.n_layers = integer(config, "num_hidden_layers");
   constexpr int64_t kMaxLayers = 65536, kMaxExperts = 65536;
   if (shape.n_layers > kMaxLayers)
-    bad_input("config.json: num_hidden_layers is ", shape.n_layers, "; at most ", kMaxLayers,
-              " are possible");
+    bad_input("config.json: num_hidden_layers is ", shape.n_layers, "; at most ", kMaxLayers, " are possible");
   const int64_t heads = integer(config, "num_attention_heads");
   if (heads == 0) bad_input("config.json: num_attention_heads is 0");
-  shape.head_dim =
-      integer(config, "head_dim", model_type == "qwen3" ? 128 : integer(config, "hidden_size") / heads);
+  shape.head_dim = integer(config, "head_dim", model_type == "qwen3" ? 128 : integer(config, "hidden_size") / heads);
   if (shape.head_dim == 0 || shape.head_dim % 2 != 0)
     bad_input("config.json: head_dim ", shape.head_dim, " is not an even number from 2");
   if (model_type == "mixtral") shape.n_experts = integer(config, "num_local_experts", 8);
   if (shape.n_experts > kMaxExperts)
-    bad_input("config.json: num_local_experts is ", shape.n_experts, "; at most ", kMaxExperts,
-              " are possible");
+    bad_input("config.json: num_local_experts is ", shape.n_experts, "; at most ", kMaxExperts, " are possible");
   shape.tie_word_embeddings = flag(config, "tie_word_embeddings", false);
   const json rope = rope_parameters(config);
   shape.rope_theta = number(rope, "rope_theta", number(config, "rope_theta", 10000));
@@ -157,8 +148,7 @@ void put_config(GgufWriter& writer, const std::string& config_json) {
     writer.put_u32(prefix + "expert_count", shape.n_experts);
     writer.put_u32(prefix + "expert_used_count", integer(config, "num_experts_per_tok", 2));
   }
-  constexpr int64_t kMistralDefault =
-      4096;  // of a config.json that does not mention it; null switches it off
+  constexpr int64_t kMistralDefault = 4096;  // of a config.json that does not mention it; null switches it off
   if (model_type == "mistral" && !config.contains("sliding_window"))
     writer.put_u32(prefix + "attention.sliding_window", kMistralDefault);
   else if ((model_type == "mistral" || model_type == "mixtral") && present(config, "sliding_window"))

@@ -28,30 +28,18 @@ constexpr const char* kHead = "output.weight";
 // llama.cpp's number for "mostly this type" (general.file_type); of the K types the plain mixture.
 int64_t file_type(DType type) {
   switch (type) {
-    case DType::f32:
-      return 0;
-    case DType::f16:
-      return 1;
-    case DType::q4_0:
-      return 2;
-    case DType::q4_1:
-      return 3;
-    case DType::q8_0:
-      return 7;
-    case DType::q5_0:
-      return 8;
-    case DType::q5_1:
-      return 9;
-    case DType::q4_K:
-      return 14;
-    case DType::q5_K:
-      return 16;
-    case DType::q6_K:
-      return 18;
-    case DType::bf16:
-      return 32;
-    case DType::i32:
-      break;
+    case DType::f32: return 0;
+    case DType::f16: return 1;
+    case DType::q4_0: return 2;
+    case DType::q4_1: return 3;
+    case DType::q8_0: return 7;
+    case DType::q5_0: return 8;
+    case DType::q5_1: return 9;
+    case DType::q4_K: return 14;
+    case DType::q5_K: return 16;
+    case DType::q6_K: return 18;
+    case DType::bf16: return 32;
+    case DType::i32: break;
   }
   bad_input("weights cannot be stored as ", name(type));
 }
@@ -75,9 +63,9 @@ class TypeChooser {
 
   void report(std::vector<std::string>& notices) const {
     for (const auto& [types, count] : fallbacks_)
-      notices.push_back(cat(count, count == 1 ? " tensor has" : " tensors have",
-                            " rows that are not whole blocks of ", name(types.first), " (",
-                            dtype_info(types.first).block_elements, "); stored as ", name(types.second)));
+      notices.push_back(cat(count, count == 1 ? " tensor has" : " tensors have", " rows that are not whole blocks of ",
+                            name(types.first), " (", dtype_info(types.first).block_elements, "); stored as ",
+                            name(types.second)));
   }
 
  private:
@@ -113,12 +101,11 @@ void write_tensors(Checkpoint& source, GgufWriter& writer, const std::vector<Out
 }
 
 // The experts of one layer and one projection as one stacked tensor.
-OutputTensor stack_experts(const Checkpoint& source, const LlamaFamilyShape& shape, int64_t layer,
-                           const char* w, const char* gguf) {
+OutputTensor stack_experts(const Checkpoint& source, const LlamaFamilyShape& shape, int64_t layer, const char* w,
+                           const char* gguf) {
   OutputTensor stacked{cat("blk.", layer, ".", gguf, ".weight"), {}, {}, {}};
   for (int64_t e = 0; e < shape.n_experts; ++e) {
-    stacked.sources.push_back(
-        cat("model.layers.", layer, ".block_sparse_moe.experts.", e, ".", w, ".weight"));
+    stacked.sources.push_back(cat("model.layers.", layer, ".block_sparse_moe.experts.", e, ".", w, ".weight"));
     const TensorInfo& info = source.info(stacked.sources.back());
     if (e > 0 && info.shape != source.info(stacked.sources.front()).shape)
       bad_input(source.path(), ": tensor ", stacked.sources.back(), " has another shape than expert 0's");
@@ -128,9 +115,7 @@ OutputTensor stack_experts(const Checkpoint& source, const LlamaFamilyShape& sha
   return stacked;
 }
 
-bool is_expert(const std::string& name) {
-  return name.find(".block_sparse_moe.experts.") != name.npos;
-}
+bool is_expert(const std::string& name) { return name.find(".block_sparse_moe.experts.") != name.npos; }
 
 // Old checkpoints carry buffers that follow from the configuration; and a head that is the embedding.
 bool is_redundant(const std::string& name, const LlamaFamilyShape& shape) {
@@ -145,28 +130,22 @@ std::vector<OutputTensor> plan_hugging_face(const Checkpoint& source, const Llam
     if (is_expert(name) || is_redundant(name, shape)) continue;
     const auto gguf = llama_gguf_name(name);
     if (!gguf)
-      bad_input(source.path(), ": tensor ", in_quotes(name), " has no place in a GGUF of architecture ",
-                shape.architecture);
+      bad_input(source.path(), ": tensor ", in_quotes(name), " has no place in a GGUF of architecture ", shape.architecture);
     OutputTensor tensor{*gguf, info, {name}, {}};
     if (shape.architecture == "llama" && is_rope_projection(*gguf)) {
       const int64_t rows = info.shape.empty() ? 0 : info.shape.front();
       if (rows % shape.head_dim != 0)
-        bad_input(source.path(), ": tensor ", name, " has ", rows, " rows, not whole heads of ",
-                  shape.head_dim);
-      tensor.source_row = [head_dim = shape.head_dim](int64_t row) {
-        return interleaved_to_half(row, head_dim);
-      };
+        bad_input(source.path(), ": tensor ", name, " has ", rows, " rows, not whole heads of ", shape.head_dim);
+      tensor.source_row = [head_dim = shape.head_dim](int64_t row) { return interleaved_to_half(row, head_dim); };
     }
     tensors.push_back(std::move(tensor));
   }
   if (shape.n_experts > 0)
     for (int64_t layer = 0; layer < shape.n_layers; ++layer)
-      for (const auto& [w, gguf] :
-           {std::pair("w1", "ffn_gate_exps"), {"w2", "ffn_down_exps"}, {"w3", "ffn_up_exps"}})
+      for (const auto& [w, gguf] : {std::pair("w1", "ffn_gate_exps"), {"w2", "ffn_down_exps"}, {"w3", "ffn_up_exps"}})
         tensors.push_back(stack_experts(source, shape, layer, w, gguf));
   if (experts != static_cast<size_t>(shape.n_experts * shape.n_layers * 3))
-    bad_input(source.path(), ": ", experts, " expert tensors; config.json describes ",
-              shape.n_experts * shape.n_layers * 3);
+    bad_input(source.path(), ": ", experts, " expert tensors; config.json describes ", shape.n_experts * shape.n_layers * 3);
   return tensors;
 }
 
@@ -178,13 +157,11 @@ void put_general(GgufWriter& writer, const std::string& model, DType type) {
   if (is_quantised(type)) writer.put_u32("general.quantization_version", 2);
 }
 
-void convert_directory(Checkpoint& source, DType type, GgufWriter& writer,
-                       std::vector<std::string>& notices) {
+void convert_directory(Checkpoint& source, DType type, GgufWriter& writer, std::vector<std::string>& notices) {
   const LlamaFamilyShape shape = read_llama_family(source.config_json());
   std::vector<OutputTensor> tensors = plan_hugging_face(source, shape);
   const auto embedding = source.tensors().find("model.embed_tokens.weight");
-  if (embedding == source.tensors().end())
-    bad_input(source.path(), " has no tensor model.embed_tokens.weight");
+  if (embedding == source.tensors().end()) bad_input(source.path(), " has no tensor model.embed_tokens.weight");
 
   put_general(writer, source.path(), type);
   put_config(writer, source.config_json());

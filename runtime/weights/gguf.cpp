@@ -44,9 +44,7 @@ constexpr std::array<size_t, 13> kValueBytes = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8,
 constexpr std::array<const char*, 13> kValueNames = {"u8",   "i8",     "u16",   "i16", "u32", "i32", "f32",
                                                      "bool", "string", "array", "u64", "i64", "f64"};
 
-size_t value_bytes(GgufType type) {
-  return kValueBytes.at(static_cast<size_t>(type));
-}
+size_t value_bytes(GgufType type) { return kValueBytes.at(static_cast<size_t>(type)); }
 
 // Reads forward through the file; everything that would pass its end is refused.
 class Cursor {
@@ -80,8 +78,7 @@ class Cursor {
   // A key or tensor name: printable ASCII, so that errors can show it.
   std::string name(const char* what, size_t max_bytes) {
     const std::string_view result = text(what);
-    const bool printable =
-        std::all_of(result.begin(), result.end(), [](char c) { return c > ' ' && c < '\x7f'; });
+    const bool printable = std::all_of(result.begin(), result.end(), [](char c) { return c > ' ' && c < '\x7f'; });
     if (result.empty() || result.size() > max_bytes || !printable)
       bad_input(file_.path(), ": ", what, " ending at byte ", position_, " is not 1 to ", max_bytes,
                 " printable ASCII characters");
@@ -138,22 +135,19 @@ DType read_stored_type(uint32_t number, const std::string& where) {
 GgufTensor read_tensor(Cursor& in, const std::string& where) {
   GgufTensor tensor;
   const uint32_t dims = in.number<uint32_t>("a number of dimensions");
-  if (dims < 1 || dims > kMaxDims)
-    bad_input(where, " has ", dims, " dimensions; 1 to ", kMaxDims, " are possible");
+  if (dims < 1 || dims > kMaxDims) bad_input(where, " has ", dims, " dimensions; 1 to ", kMaxDims, " are possible");
   int64_t elements = 1;
   for (uint32_t i = 0; i < dims; ++i) {
     const uint64_t dim = in.number<uint64_t>("a dimension");
     if (dim == 0 || dim > static_cast<uint64_t>(INT64_MAX) ||
         __builtin_mul_overflow(elements, static_cast<int64_t>(dim), &elements))
-      bad_input(where, " has dimension ", i, " = ", dim,
-                "; it must be from 1, and all together below 2^63 elements");
+      bad_input(where, " has dimension ", i, " = ", dim, "; it must be from 1, and all together below 2^63 elements");
     tensor.info.shape.insert(tensor.info.shape.begin(), static_cast<int64_t>(dim));
   }
   tensor.info.dtype = read_stored_type(in.number<uint32_t>("a tensor type"), where);
   const DTypeInfo& type = dtype_info(tensor.info.dtype);
   if (tensor.info.shape.back() % type.block_elements != 0)
-    bad_input(where, " has rows of ", tensor.info.shape.back(), " elements, not whole blocks of ",
-              type.block_elements);
+    bad_input(where, " has rows of ", tensor.info.shape.back(), " elements, not whole blocks of ", type.block_elements);
   int64_t bytes = 0;
   if (__builtin_mul_overflow(elements / type.block_elements, int64_t{type.block_bytes}, &bytes))
     bad_input(where, " has ", elements, " elements, too many bytes to count");
@@ -166,8 +160,8 @@ uint64_t read_alignment(const GgufFile& gguf) {
   const int64_t alignment = gguf.get_int(kAlignmentKey).value_or(kDefaultAlignment);
   if (alignment < 8 || alignment > static_cast<int64_t>(kMaxAlignment) ||
       !std::has_single_bit(static_cast<uint64_t>(alignment)))
-    bad_input(gguf.path(), ": ", kAlignmentKey, " is ", alignment, "; a power of two from 8 to ",
-              kMaxAlignment, " is possible");
+    bad_input(gguf.path(), ": ", kAlignmentKey, " is ", alignment, "; a power of two from 8 to ", kMaxAlignment,
+              " is possible");
   return static_cast<uint64_t>(alignment);
 }
 
@@ -179,8 +173,7 @@ void place_tensors(std::map<std::string, GgufTensor>& tensors, const GgufFile& g
   std::vector<std::pair<size_t, const std::string*>> order;
   for (auto& [name, tensor] : tensors) {
     if (tensor.begin % alignment != 0)
-      bad_input(gguf.path(), ": tensor ", name, " has offset ", tensor.begin, ", not a multiple of ",
-                alignment);
+      bad_input(gguf.path(), ": tensor ", name, " has offset ", tensor.begin, ", not a multiple of ", alignment);
     if (data_begin > file_size || tensor.begin > file_size - data_begin ||
         tensor.end > file_size - data_begin - tensor.begin)
       bad_input(gguf.path(), ": tensor ", name, " (offset ", tensor.begin, ", ", tensor.end,
@@ -210,8 +203,7 @@ GgufFile::GgufFile(const std::string& path) : file_(path) {
   const uint32_t version = in.number<uint32_t>("the version");
   if (version == __builtin_bswap32(2) || version == __builtin_bswap32(3))
     bad_input(path, " is a big-endian GGUF; only little-endian is read");
-  if (version != 2 && version != 3)
-    bad_input(path, " is GGUF version ", version, "; versions 2 and 3 are read");
+  if (version != 2 && version != 3) bad_input(path, " is GGUF version ", version, "; versions 2 and 3 are read");
 
   // The least a description takes: name length and one letter, dims, one dimension, type, offset; a pair:
   // key, type, value.
@@ -219,8 +211,8 @@ GgufFile::GgufFile(const std::string& path) : file_(path) {
   const uint64_t tensor_count = in.number<uint64_t>("the tensor count");
   const uint64_t pair_count = in.number<uint64_t>("the metadata count");
   if (tensor_count > in.left() / kLeastTensor || pair_count > in.left() / kLeastPair)
-    bad_input(path, " claims ", tensor_count, " tensors and ", pair_count,
-              " metadata entries, more than its ", file_.bytes().size(), " bytes can hold");
+    bad_input(path, " claims ", tensor_count, " tensors and ", pair_count, " metadata entries, more than its ",
+              file_.bytes().size(), " bytes can hold");
 
   for (uint64_t i = 0; i < pair_count; ++i) {
     const std::string key = in.name("a metadata key", kMaxKeyBytes);
@@ -246,27 +238,19 @@ T element(const GgufValue& value, uint64_t index) {
 
 std::optional<int64_t> integer(const GgufValue& value, uint64_t index) {
   switch (value.type) {
-    case GgufType::u8:
-      return element<uint8_t>(value, index);
-    case GgufType::i8:
-      return element<int8_t>(value, index);
-    case GgufType::u16:
-      return element<uint16_t>(value, index);
-    case GgufType::i16:
-      return element<int16_t>(value, index);
-    case GgufType::u32:
-      return element<uint32_t>(value, index);
-    case GgufType::i32:
-      return element<int32_t>(value, index);
-    case GgufType::i64:
-      return element<int64_t>(value, index);
+    case GgufType::u8: return element<uint8_t>(value, index);
+    case GgufType::i8: return element<int8_t>(value, index);
+    case GgufType::u16: return element<uint16_t>(value, index);
+    case GgufType::i16: return element<int16_t>(value, index);
+    case GgufType::u32: return element<uint32_t>(value, index);
+    case GgufType::i32: return element<int32_t>(value, index);
+    case GgufType::i64: return element<int64_t>(value, index);
     case GgufType::u64: {
       const uint64_t wide = element<uint64_t>(value, index);
       if (wide <= static_cast<uint64_t>(INT64_MAX)) return static_cast<int64_t>(wide);
       return std::nullopt;
     }
-    default:
-      return std::nullopt;
+    default: return std::nullopt;
   }
 }
 
@@ -277,8 +261,7 @@ std::optional<double> real(const GgufValue& value, uint64_t index) {
   return std::nullopt;
 }
 
-[[noreturn]] void wrong_type(const GgufFile& file, std::string_view key, const GgufValue& value,
-                             const char* wanted) {
+[[noreturn]] void wrong_type(const GgufFile& file, std::string_view key, const GgufValue& value, const char* wanted) {
   bad_input(file.path(), ": metadata ", in_quotes(key), " is ", value.is_array ? "an array of " : "a ",
             kValueNames.at(static_cast<size_t>(value.type)), ", not ", wanted);
 }
@@ -288,8 +271,7 @@ std::optional<double> real(const GgufValue& value, uint64_t index) {
 const GgufValue* GgufFile::find(std::string_view key, bool is_array) const {
   const auto found = metadata_.find(key);
   if (found == metadata_.end()) return nullptr;
-  if (found->second.is_array != is_array)
-    wrong_type(*this, key, found->second, is_array ? "an array" : "a single value");
+  if (found->second.is_array != is_array) wrong_type(*this, key, found->second, is_array ? "an array" : "a single value");
   return &found->second;
 }
 

@@ -46,10 +46,8 @@ std::string read_architecture(const GgufFile& file) {
   if (!found) bad_input(file.path(), ": metadata general.architecture is missing");
   if (std::find(kArchitectures.begin(), kArchitectures.end(), *found) == kArchitectures.end()) {
     std::string known;
-    for (const auto architecture : kArchitectures)
-      known += (known.empty() ? "" : ", ") + std::string(architecture);
-    bad_input(file.path(), ": architecture ", in_quotes(*found), " is not one Weft reads from GGUF (", known,
-              ")");
+    for (const auto architecture : kArchitectures) known += (known.empty() ? "" : ", ") + std::string(architecture);
+    bad_input(file.path(), ": architecture ", in_quotes(*found), " is not one Weft reads from GGUF (", known, ")");
   }
   return std::string(*found);
 }
@@ -67,10 +65,8 @@ int64_t vocab_size(const GgufFile& file, const Metadata& metadata) {
 // Linear and YaRN scaling; null where frequencies are as trained.
 json rope_scaling(const Metadata& metadata) {
   const GgufFile& file = metadata.file;
-  double factor =
-      metadata.real("rope.scaling.factor").value_or(metadata.real("rope.scale_linear").value_or(0));
-  const std::string type(
-      file.get_string(metadata.key("rope.scaling.type")).value_or(factor != 0 ? "linear" : "none"));
+  double factor = metadata.real("rope.scaling.factor").value_or(metadata.real("rope.scale_linear").value_or(0));
+  const std::string type(file.get_string(metadata.key("rope.scaling.type")).value_or(factor != 0 ? "linear" : "none"));
   if (type == "none" || (type == "linear" && (factor == 0 || factor == 1))) return nullptr;
   if (type != "linear" && type != "yarn")
     bad_input(file.path(), ": metadata ", metadata.key("rope.scaling.type"), " is ", in_quotes(type),
@@ -90,10 +86,8 @@ json rope_scaling(const Metadata& metadata) {
 void add_token_ids(const GgufFile& file, json& config) {
   if (const auto bos = file.get_int("tokenizer.ggml.bos_token_id")) config["bos_token_id"] = *bos;
   json eos = json::array();
-  for (const char* key :
-       {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"})
-    if (const auto id = file.get_int(key); id && std::find(eos.begin(), eos.end(), *id) == eos.end())
-      eos.push_back(*id);
+  for (const char* key : {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"})
+    if (const auto id = file.get_int(key); id && std::find(eos.begin(), eos.end(), *id) == eos.end()) eos.push_back(*id);
   if (!eos.empty()) config["eos_token_id"] = eos.size() == 1 ? eos[0] : eos;
 }
 
@@ -116,8 +110,7 @@ void add_architecture(const Metadata& metadata, json& config) {
       config["mlp_bias"] = file.tensors().contains("blk.0.ffn_gate.bias");
     }
   } else if (experts > 0 || window > 0) {
-    bad_input(file.path(), ": experts or a sliding window are not read with the architecture ",
-              metadata.architecture);
+    bad_input(file.path(), ": experts or a sliding window are not read with the architecture ", metadata.architecture);
   }
   config["model_type"] = model_type;
   config["architectures"] = {form + "ForCausalLM"};
@@ -141,8 +134,7 @@ std::string gguf_config_json(const GgufFile& file) {
       {"tie_word_embeddings", !file.tensors().contains("output.weight")},
   };
   const auto epsilon = metadata.real("attention.layer_norm_rms_epsilon");
-  if (!epsilon)
-    bad_input(file.path(), ": metadata ", metadata.key("attention.layer_norm_rms_epsilon"), " is missing");
+  if (!epsilon) bad_input(file.path(), ": metadata ", metadata.key("attention.layer_norm_rms_epsilon"), " is missing");
   config["rms_norm_eps"] = *epsilon;
   if (const auto head_dim = file.get_int(metadata.key("attention.key_length"))) {
     if (file.get_int(metadata.key("attention.value_length")).value_or(*head_dim) != *head_dim)

@@ -18,9 +18,7 @@ void append_text(std::string& out, std::string_view text) {
   out.append(text);
 }
 
-size_t padded(size_t bytes) {
-  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
-}
+size_t padded(size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
 }  // namespace
 
@@ -40,8 +38,7 @@ void GgufWriter::put_array_key(std::string_view key, GgufType type, uint64_t cou
 }
 
 void GgufWriter::put_u32(std::string_view key, int64_t value) {
-  if (value < 0 || value > UINT32_MAX)
-    bad_input("GGUF cannot store ", key, " = ", value, "; it must be from 0 to 2^32 - 1");
+  if (value < 0 || value > UINT32_MAX) bad_input("GGUF cannot store ", key, " = ", value, "; it must be from 0 to 2^32 - 1");
   put_key(key, GgufType::u32);
   append(metadata_, static_cast<uint32_t>(value));
 }
@@ -122,8 +119,7 @@ void GgufWriter::start_next_tensor() {
 void GgufWriter::write(const std::string& name, const void* data, size_t bytes) {
   if (!header_written_) write_header();
   if (current_ < tensors_.size() && tensors_[current_].name != name) start_next_tensor();
-  WEFT_CHECK(current_ < tensors_.size() && tensors_[current_].name == name, "tensor ", name,
-             " is out of order");
+  WEFT_CHECK(current_ < tensors_.size() && tensors_[current_].name == name, "tensor ", name, " is out of order");
   WEFT_CHECK(bytes <= tensors_[current_].bytes - written_, "tensor ", name, " is longer than declared");
   file_.write(data, bytes);
   written_ += bytes;

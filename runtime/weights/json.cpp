@@ -44,8 +44,7 @@ std::string read_text_file(const std::string& path) {
   constexpr size_t kMaxBytes = 256u << 20;
   const MappedFile file(path);
   const auto bytes = file.bytes();
-  if (bytes.size() > kMaxBytes)
-    bad_input(path, " has ", bytes.size(), " bytes; at most ", kMaxBytes, " are read");
+  if (bytes.size() > kMaxBytes) bad_input(path, " has ", bytes.size(), " bytes; at most ", kMaxBytes, " are read");
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 

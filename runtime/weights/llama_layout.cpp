@@ -29,9 +29,8 @@ constexpr std::array<Names, 12> kLayer = {{{"input_layernorm", "attn_norm"},
                                            {"mlp.down_proj", "ffn_down"},
                                            {"block_sparse_moe.gate", "ffn_gate_inp"}}};
 
-std::optional<std::string> translate(const std::string& name, std::string_view Names::*from,
-                                     std::string_view Names::*to, std::string_view from_layer,
-                                     std::string_view to_layer) {
+std::optional<std::string> translate(const std::string& name, std::string_view Names::*from, std::string_view Names::*to,
+                                     std::string_view from_layer, std::string_view to_layer) {
   for (const Names& names : kModel)
     if (names.*from == name) return std::string(names.*to);
   if (!name.starts_with(from_layer)) return std::nullopt;
@@ -76,11 +75,10 @@ std::vector<float> llama3_rope_divisors(const Llama3Rope& rope, double rope_thet
   constexpr double kTwoPi = 6.283185307179586;
   std::vector<float> divisors;
   for (int64_t i = 0; i < head_dim / 2; ++i) {
-    const double wavelength =
-        kTwoPi * std::pow(rope_theta, 2.0 * static_cast<double>(i) / static_cast<double>(head_dim));
+    const double wavelength = kTwoPi * std::pow(rope_theta, 2.0 * static_cast<double>(i) / static_cast<double>(head_dim));
     const double rotations = rope.original_max_position_embeddings / wavelength;
-    const double smooth = std::clamp(
-        (rotations - rope.low_freq_factor) / (rope.high_freq_factor - rope.low_freq_factor), 0.0, 1.0);
+    const double smooth =
+        std::clamp((rotations - rope.low_freq_factor) / (rope.high_freq_factor - rope.low_freq_factor), 0.0, 1.0);
     divisors.push_back(static_cast<float>(1 / ((1 - smooth) / rope.factor + smooth)));
   }
   return divisors;

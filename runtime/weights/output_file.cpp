@@ -11,11 +11,9 @@
 
 namespace weft {
 
-OutputFile::OutputFile(const std::string& path)
-    : path_(path), partial_path_(cat(path, ".partial.", getpid())) {
+OutputFile::OutputFile(const std::string& path) : path_(path), partial_path_(cat(path, ".partial.", getpid())) {
   struct stat status {};
-  if (stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode))
-    partial_path_ = path;  // /dev/null, a pipe
+  if (stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) partial_path_ = path;  // /dev/null, a pipe
   file_ = std::fopen(partial_path_.c_str(), "wb");
   if (!file_) bad_input("cannot write ", path_, ": ", std::strerror(errno));
 }
@@ -32,8 +30,7 @@ void OutputFile::remove_partial() const {
 
 void OutputFile::write(const void* data, size_t bytes) {
   WEFT_CHECK(file_, path_, " is finished");
-  if (bytes && std::fwrite(data, 1, bytes, file_) != bytes)
-    bad_input("cannot write ", path_, ": ", std::strerror(errno));
+  if (bytes && std::fwrite(data, 1, bytes, file_) != bytes) bad_input("cannot write ", path_, ": ", std::strerror(errno));
   size_ += bytes;
 }
 

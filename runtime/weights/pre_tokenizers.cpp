@@ -24,13 +24,11 @@ std::string_view canonical(std::string_view name) {
 
 // use_regex: split with GPT-2's pattern first.
 json byte_level(bool use_regex) {
-  return {
-      {"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", use_regex}};
+  return {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", use_regex}};
 }
 
 json split_then_bytes(const char* pattern) {
-  const json split = {
-      {"type", "Split"}, {"pattern", {{"Regex", pattern}}}, {"behavior", "Isolated"}, {"invert", false}};
+  const json split = {{"type", "Split"}, {"pattern", {{"Regex", pattern}}}, {"behavior", "Isolated"}, {"invert", false}};
   return {{"type", "Sequence"}, {"pretokenizers", json::array({split, byte_level(false)})}};
 }
 
@@ -72,11 +70,7 @@ std::optional<std::string> pre_tokenizer_name(const json& pre_tokenizer) {
   return std::nullopt;
 }
 
-bool normalises_to_nfc(std::string_view gguf_name) {
-  return canonical(gguf_name) == "qwen2";
-}
-bool ignores_merges(std::string_view gguf_name) {
-  return canonical(gguf_name) == "llama-bpe";
-}
+bool normalises_to_nfc(std::string_view gguf_name) { return canonical(gguf_name) == "qwen2"; }
+bool ignores_merges(std::string_view gguf_name) { return canonical(gguf_name) == "llama-bpe"; }
 
 }  // namespace weft

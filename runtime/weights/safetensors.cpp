@@ -16,8 +16,7 @@ namespace {
 
 using nlohmann::json;
 
-static_assert(std::endian::native == std::endian::little,
-              "weight files are little-endian and read as they lie");
+static_assert(std::endian::native == std::endian::little, "weight files are little-endian and read as they lie");
 
 constexpr size_t kMaxHeaderBytes = 100'000'000;  // the reference implementation's limit
 constexpr size_t kMaxRank = 8;
@@ -54,8 +53,7 @@ int64_t read_dimension(const json& value, const std::string& where) {
 }
 
 // data_offsets count from data_begin; the result from the file's start.
-SafetensorsEntry read_entry(const json& entry, const std::string& where, size_t data_begin,
-                            size_t file_size) {
+SafetensorsEntry read_entry(const json& entry, const std::string& where, size_t data_begin, size_t file_size) {
   if (!entry.is_object() || entry.size() != 3 || !entry.contains("dtype") || !entry.contains("shape") ||
       !entry.contains("data_offsets"))
     bad_input(where, ": expected exactly the keys dtype, shape, data_offsets");
@@ -63,11 +61,9 @@ SafetensorsEntry read_entry(const json& entry, const std::string& where, size_t 
   const json& shape = entry["shape"];
   const json& offsets = entry["data_offsets"];
   if (!dtype.is_string() || !shape.is_array()) bad_input(where, ": dtype must be a string and shape a list");
-  if (!offsets.is_array() || offsets.size() != 2 || !offsets[0].is_number_unsigned() ||
-      !offsets[1].is_number_unsigned())
+  if (!offsets.is_array() || offsets.size() != 2 || !offsets[0].is_number_unsigned() || !offsets[1].is_number_unsigned())
     bad_input(where, ": data_offsets must be two whole numbers");
-  if (shape.size() > kMaxRank)
-    bad_input(where, " has ", shape.size(), " dimensions; at most ", kMaxRank, " are read");
+  if (shape.size() > kMaxRank) bad_input(where, " has ", shape.size(), " dimensions; at most ", kMaxRank, " are read");
 
   SafetensorsEntry result;
   result.dtype = dtype.get<std::string>();
@@ -77,19 +73,17 @@ SafetensorsEntry read_entry(const json& entry, const std::string& where, size_t 
 
   const uint64_t begin = offsets[0].get<uint64_t>(), end = offsets[1].get<uint64_t>();
   if (begin > end || end > file_size - data_begin)
-    bad_input(where, ": data_offsets ", offsets.dump(), " do not lie in the ", file_size - data_begin,
-              " bytes of data");
+    bad_input(where, ": data_offsets ", offsets.dump(), " do not lie in the ", file_size - data_begin, " bytes of data");
   const auto bytes = checked_bytes(result.shape, *bits);
   if (!bytes || *bytes != end - begin)
-    bad_input(where, ": shape ", shape.dump(), " of ", result.dtype, " does not fill data_offsets ",
-              offsets.dump());
+    bad_input(where, ": shape ", shape.dump(), " of ", result.dtype, " does not fill data_offsets ", offsets.dump());
   result.begin = data_begin + begin;
   result.end = data_begin + end;
   return result;
 }
 
-void check_covers_data(const std::map<std::string, SafetensorsEntry>& entries, const std::string& path,
-                       size_t data_begin, size_t file_size) {
+void check_covers_data(const std::map<std::string, SafetensorsEntry>& entries, const std::string& path, size_t data_begin,
+                       size_t file_size) {
   std::vector<const SafetensorsEntry*> order;
   for (const auto& [name, entry] : entries) order.push_back(&entry);
   std::sort(order.begin(), order.end(), [](const SafetensorsEntry* a, const SafetensorsEntry* b) {
@@ -102,22 +96,16 @@ void check_covers_data(const std::map<std::string, SafetensorsEntry>& entries, c
                 std::min(entry->begin, covered) - data_begin);
     covered = entry->end;
   }
-  if (covered != file_size)
-    bad_input(path, ": the tensors end ", file_size - covered, " bytes before the file does");
+  if (covered != file_size) bad_input(path, ": the tensors end ", file_size - covered, " bytes before the file does");
 }
 
 const char* safetensors_name(DType dtype) {
   switch (dtype) {
-    case DType::f32:
-      return "F32";
-    case DType::f16:
-      return "F16";
-    case DType::bf16:
-      return "BF16";
-    case DType::i32:
-      return "I32";
-    default:
-      break;
+    case DType::f32: return "F32";
+    case DType::f16: return "F16";
+    case DType::bf16: return "BF16";
+    case DType::i32: return "I32";
+    default: break;
   }
   bad_input("safetensors cannot hold the block type ", name(dtype));
 }
@@ -128,14 +116,12 @@ std::map<std::string, SafetensorsEntry> read_safetensors_header(const MappedFile
   const auto bytes = file.bytes();
   const std::string& path = file.path();
   uint64_t header_bytes = 0;
-  if (bytes.size() < sizeof header_bytes)
-    bad_input(path, " has ", bytes.size(), " bytes, too few for safetensors");
+  if (bytes.size() < sizeof header_bytes) bad_input(path, " has ", bytes.size(), " bytes, too few for safetensors");
   std::memcpy(&header_bytes, bytes.data(), sizeof header_bytes);
   if (header_bytes > kMaxHeaderBytes || header_bytes > bytes.size() - sizeof header_bytes)
     bad_input(path, ": a header of ", header_bytes, " bytes does not fit in the file (", bytes.size(),
               " bytes) or passes the limit of ", kMaxHeaderBytes, "; truncated, or not safetensors");
-  const std::string_view header(reinterpret_cast<const char*>(bytes.data()) + sizeof header_bytes,
-                                header_bytes);
+  const std::string_view header(reinterpret_cast<const char*>(bytes.data()) + sizeof header_bytes, header_bytes);
   if (!header.starts_with('{')) bad_input(path, ": the safetensors header does not start with {");
 
   const size_t data_begin = sizeof header_bytes + header_bytes;
@@ -143,14 +129,12 @@ std::map<std::string, SafetensorsEntry> read_safetensors_header(const MappedFile
   const json parsed = parse_json_object(header, path + ": the header");
   for (const auto& [name, entry] : parsed.items())
     if (name != kMetadataKey)
-      entries.emplace(name,
-                      read_entry(entry, cat(path, ": tensor ", in_quotes(name)), data_begin, bytes.size()));
+      entries.emplace(name, read_entry(entry, cat(path, ": tensor ", in_quotes(name)), data_begin, bytes.size()));
   check_covers_data(entries, path, data_begin, bytes.size());
   return entries;
 }
 
-SafetensorsWriter::SafetensorsWriter(const std::string& path,
-                                     const std::vector<std::pair<std::string, TensorInfo>>& tensors)
+SafetensorsWriter::SafetensorsWriter(const std::string& path, const std::vector<std::pair<std::string, TensorInfo>>& tensors)
     : file_(path) {
   json header = json::object();
   size_t offset = 0;
@@ -159,9 +143,8 @@ SafetensorsWriter::SafetensorsWriter(const std::string& path,
     for (const int64_t dim : info.shape) elements *= dim;
     const size_t bytes = static_cast<size_t>(dtype_bytes(info.dtype, elements));
     WEFT_CHECK(!header.contains(name), "tensor ", name, " twice");
-    header[name] = {{"dtype", safetensors_name(info.dtype)},
-                    {"shape", info.shape},
-                    {"data_offsets", {offset, offset + bytes}}};
+    header[name] = {
+        {"dtype", safetensors_name(info.dtype)}, {"shape", info.shape}, {"data_offsets", {offset, offset + bytes}}};
     pending_.push_back({name, bytes});
     offset += bytes;
   }
@@ -174,21 +157,18 @@ SafetensorsWriter::SafetensorsWriter(const std::string& path,
 }
 
 void SafetensorsWriter::write(const std::string& name, const void* data, size_t bytes) {
-  while (current_ < pending_.size() && written_ == pending_[current_].bytes &&
-         pending_[current_].name != name) {
+  while (current_ < pending_.size() && written_ == pending_[current_].bytes && pending_[current_].name != name) {
     ++current_;
     written_ = 0;
   }
-  WEFT_CHECK(current_ < pending_.size() && pending_[current_].name == name, "tensor ", name,
-             " is out of order");
+  WEFT_CHECK(current_ < pending_.size() && pending_[current_].name == name, "tensor ", name, " is out of order");
   WEFT_CHECK(bytes <= pending_[current_].bytes - written_, "tensor ", name, " is longer than declared");
   file_.write(data, bytes);
   written_ += bytes;
 }
 
 void SafetensorsWriter::finish() {
-  for (; current_ < pending_.size(); ++current_, written_ = 0)
-    WEFT_CHECK_EQ(written_, pending_[current_].bytes);
+  for (; current_ < pending_.size(); ++current_, written_ = 0) WEFT_CHECK_EQ(written_, pending_[current_].bytes);
   file_.finish();
 }
 

@@ -5,9 +5,7 @@
 
 namespace weft {
 
-int64_t row_length(const TensorInfo& info) {
-  return info.shape.empty() ? 1 : info.shape.back();
-}
+int64_t row_length(const TensorInfo& info) { return info.shape.empty() ? 1 : info.shape.back(); }
 
 int64_t row_count(const TensorInfo& info) {
   int64_t rows = 1;
@@ -15,11 +13,10 @@ int64_t row_count(const TensorInfo& info) {
   return rows;
 }
 
-void copy_tensor(Checkpoint& source, const std::string& name, DType type,
-                 const std::function<int64_t(int64_t)>& source_row, const ByteSink& sink) {
+void copy_tensor(Checkpoint& source, const std::string& name, DType type, const std::function<int64_t(int64_t)>& source_row,
+                 const ByteSink& sink) {
   const TensorInfo& info = source.info(name);
-  if (info.dtype == DType::i32)
-    bad_input(source.path(), ": tensor ", name, " is of integers; weights are of real numbers");
+  if (info.dtype == DType::i32) bad_input(source.path(), ": tensor ", name, " is of integers; weights are of real numbers");
   // A vector is reordered by elements: treat it as a column.
   const bool column = info.shape.size() <= 1 && source_row;
   const int64_t rows = column ? row_length(info) : row_count(info), cols = column ? 1 : row_length(info);

@@ -17,7 +17,7 @@ int64_t row_length(const TensorInfo& info);  // the last; 1 for a scalar
 // source's row source_row(r), or r if source_row is empty; a vector (one row) is reordered by elements
 // instead. A row that already has the type is copied bit for bit.
 using ByteSink = std::function<void(const void* data, size_t bytes)>;
-void copy_tensor(Checkpoint& source, const std::string& name, DType type,
-                 const std::function<int64_t(int64_t)>& source_row, const ByteSink& sink);
+void copy_tensor(Checkpoint& source, const std::string& name, DType type, const std::function<int64_t(int64_t)>& source_row,
+                 const ByteSink& sink);
 
 }  // namespace weft

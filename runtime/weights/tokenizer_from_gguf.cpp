@@ -52,8 +52,7 @@ class TokenizerReader {
     }
     if (vocab.size() != tokens_.size()) bad_input(file_.path(), ": the vocabulary holds a token twice");
     json merges = json::array();
-    for (const std::string_view merge : file_.get_string_array("tokenizer.ggml.merges"))
-      merges.push_back(merge);
+    for (const std::string_view merge : file_.get_string_array("tokenizer.ggml.merges")) merges.push_back(merge);
     return {{"version", "1.0"},
             {"truncation", nullptr},
             {"padding", nullptr},
@@ -77,10 +76,8 @@ class TokenizerReader {
 
   json tokenizer_config() const {
     json config = {{"tokenizer_class", "PreTrainedTokenizerFast"}, {"clean_up_tokenization_spaces", false}};
-    for (const auto& [name, key] : {std::pair("bos_token", "bos"),
-                                    {"eos_token", "eos"},
-                                    {"unk_token", "unknown"},
-                                    {"pad_token", "padding"}})
+    for (const auto& [name, key] :
+         {std::pair("bos_token", "bos"), {"eos_token", "eos"}, {"unk_token", "unknown"}, {"pad_token", "padding"}})
       if (const auto id = special_id(key)) config[name] = tokens_[*id];
     if (const auto text = file_.get_string("tokenizer.chat_template")) config["chat_template"] = *text;
     return config;
@@ -122,8 +119,7 @@ class TokenizerReader {
     };
     json pair = joined("A");
     for (const json& piece : joined("B")) pair.push_back(piece);
-    return {
-        {"type", "TemplateProcessing"}, {"single", joined("A")}, {"pair", pair}, {"special_tokens", special}};
+    return {{"type", "TemplateProcessing"}, {"single", joined("A")}, {"pair", pair}, {"special_tokens", special}};
   }
 
   const GgufFile& file_;

@@ -75,8 +75,8 @@ class TokenizerWriter {
 
   void set_token(const json& id, const std::string& token, TokenType type) {
     if (!id.is_number_unsigned() || id.get<uint64_t>() >= tokens_.size())
-      bad_input(path_, ": token ", in_quotes(token), " has id ", in_quotes(id.dump()), "; the model has ",
-                tokens_.size(), " tokens");
+      bad_input(path_, ": token ", in_quotes(token), " has id ", in_quotes(id.dump()), "; the model has ", tokens_.size(),
+                " tokens");
     tokens_[id.get<size_t>()] = token;
     types_[id.get<size_t>()] = type;
   }
@@ -85,10 +85,8 @@ class TokenizerWriter {
     std::vector<std::string> merges;
     for (const json& merge : member(model(), "merges")) {
       const bool pair = merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string();
-      if (!pair && !merge.is_string())
-        bad_input(path_, ": merge ", merges.size(), " is neither a string nor two");
-      merges.push_back(pair ? merge[0].get<std::string>() + " " + merge[1].get<std::string>()
-                            : merge.get<std::string>());
+      if (!pair && !merge.is_string()) bad_input(path_, ": merge ", merges.size(), " is neither a string nor two");
+      merges.push_back(pair ? merge[0].get<std::string>() + " " + merge[1].get<std::string>() : merge.get<std::string>());
       if (std::count(merges.back().begin(), merges.back().end(), ' ') != 1)
         bad_input(path_, ": merge ", in_quotes(merges.back()), " is not two parts without spaces");
     }
@@ -126,22 +124,17 @@ class TokenizerWriter {
       else
         add_end(ids);
     }
-    const char* const keys[] = {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id",
-                                "tokenizer.ggml.eom_token_id"};
-    if (ends.size() > std::size(keys))
-      bad_input(path_, ": ", ends.size(), " end tokens; GGUF can name ", std::size(keys));
+    const char* const keys[] = {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"};
+    if (ends.size() > std::size(keys)) bad_input(path_, ": ", ends.size(), " end tokens; GGUF can name ", std::size(keys));
     for (size_t i = 0; i < ends.size(); ++i) writer_.put_u32(keys[i], ends[i]);
 
     bos_ = configured_token("bos_token");
-    if (const json& id = member(model_config, "bos_token_id");
-        !bos_ && id.is_number_unsigned() && id < tokens_.size())
+    if (const json& id = member(model_config, "bos_token_id"); !bos_ && id.is_number_unsigned() && id < tokens_.size())
       bos_ = id;
     if (bos_) writer_.put_u32("tokenizer.ggml.bos_token_id", *bos_);
     if (!ends.empty()) eos_ = ends.front();
-    if (const auto id = configured_token("unk_token"))
-      writer_.put_u32("tokenizer.ggml.unknown_token_id", *id);
-    if (const auto id = configured_token("pad_token"))
-      writer_.put_u32("tokenizer.ggml.padding_token_id", *id);
+    if (const auto id = configured_token("unk_token")) writer_.put_u32("tokenizer.ggml.unknown_token_id", *id);
+    if (const auto id = configured_token("pad_token")) writer_.put_u32("tokenizer.ggml.padding_token_id", *id);
   }
 
   // The post-processor decides whether BOS and EOS are added: "single": [{"SpecialToken": {"id": "<s>"}},
@@ -159,8 +152,8 @@ class TokenizerWriter {
         if (!special.is_string()) continue;
         const auto id = find_token(special.get<std::string>());
         if (!id || id != (before ? bos_ : eos_))
-          bad_input(path_, ": the post-processor adds ", in_quotes(special.get<std::string>()),
-                    ", which is not the ", before ? "bos" : "eos", " token; GGUF cannot say so");
+          bad_input(path_, ": the post-processor adds ", in_quotes(special.get<std::string>()), ", which is not the ",
+                    before ? "bos" : "eos", " token; GGUF cannot say so");
         (before ? adds_bos : adds_eos) = true;
       }
     }
@@ -177,8 +170,7 @@ class TokenizerWriter {
       for (const json& entry : value)
         if (member(entry, "name") == "default" && member(entry, "template").is_string())
           text = entry["template"].get<std::string>();
-    if (const fs::path file = directory_ / "chat_template.jinja"; fs::exists(file))
-      text = read_text_file(file.string());
+    if (const fs::path file = directory_ / "chat_template.jinja"; fs::exists(file)) text = read_text_file(file.string());
     if (text) writer_.put_string("tokenizer.chat_template", *text);
   }
 

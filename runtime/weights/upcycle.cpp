@@ -56,9 +56,7 @@ class DenseModel {
   Checkpoint& checkpoint() { return *source_; }
   const json& config() const { return config_; }
   const LlamaFamilyShape& shape() const { return shape_; }
-  const std::map<std::string, std::string>& names() const {
-    return stored_names_;
-  }  // Hugging Face's -> stored
+  const std::map<std::string, std::string>& names() const { return stored_names_; }  // Hugging Face's -> stored
 
   TensorInfo info(const std::string& name) const {
     const auto stored = stored_names_.find(name);
@@ -86,8 +84,7 @@ class DenseModel {
       std::memcpy(divisors.data(), data, bytes);
     });
     const auto rope = recognise_llama3_rope(divisors, shape_.rope_theta);
-    if (!rope)
-      bad_input(source_->path(), ": ", kRopeFreqs, " holds frequency factors that are not Llama 3's");
+    if (!rope) bad_input(source_->path(), ": ", kRopeFreqs, " holds frequency factors that are not Llama 3's");
     config_["rope_scaling"] = {
         {"rope_type", "llama3"},
         {"factor", rope->factor},
@@ -120,8 +117,7 @@ std::vector<OutputTensor> plan(const DenseModel& model, int64_t experts) {
       ++mlp_tensors;
   }
   if (mlp_tensors != 3 * model.shape().n_layers)
-    bad_input("the model has ", mlp_tensors, " MLP matrices; ", model.shape().n_layers,
-              " layers need three each");
+    bad_input("the model has ", mlp_tensors, " MLP matrices; ", model.shape().n_layers, " layers need three each");
   const TensorInfo embedding = model.info("model.embed_tokens.weight");
   for (int64_t layer = 0; layer < model.shape().n_layers; ++layer) {
     const std::string prefix = cat("model.layers.", layer, "."), moe = prefix + "block_sparse_moe.";
@@ -141,8 +137,7 @@ std::vector<std::byte> random_router(const TensorInfo& info, std::mt19937_64& ra
   const int64_t elements = info.shape[0] * info.shape[1];
   const double width = std::sqrt(3.0 / static_cast<double>(info.shape[1]));
   std::vector<float> values(static_cast<size_t>(elements));
-  for (float& value : values)
-    value = static_cast<float>(width * (static_cast<double>(random() >> 11) * 0x1p-52 - 1));
+  for (float& value : values) value = static_cast<float>(width * (static_cast<double>(random() >> 11) * 0x1p-52 - 1));
   std::vector<std::byte> packed(static_cast<size_t>(dtype_bytes(info.dtype, elements)));
   quant::quantize(info.dtype, values.data(), packed.data(), elements);
   return packed;
@@ -153,28 +148,12 @@ const char* torch_name(DType dtype) {
 }
 
 json mixtral_config(const DenseModel& model, const UpcycleOptions& options) {
-  constexpr std::array<const char*, 22> kCarried = {"attention_dropout",
-                                                    "bos_token_id",
-                                                    "eos_token_id",
-                                                    "pad_token_id",
-                                                    "head_dim",
-                                                    "hidden_act",
-                                                    "hidden_size",
-                                                    "initializer_range",
-                                                    "intermediate_size",
-                                                    "max_position_embeddings",
-                                                    "num_attention_heads",
-                                                    "num_hidden_layers",
-                                                    "num_key_value_heads",
-                                                    "rms_norm_eps",
-                                                    "rope_parameters",
-                                                    "rope_scaling",
-                                                    "rope_theta",
-                                                    "sliding_window",
-                                                    "tie_word_embeddings",
-                                                    "use_cache",
-                                                    "vocab_size",
-                                                    "transformers_version"};
+  constexpr std::array<const char*, 22> kCarried = {
+      "attention_dropout",   "bos_token_id",        "eos_token_id",        "pad_token_id",        "head_dim",
+      "hidden_act",          "hidden_size",         "initializer_range",   "intermediate_size",   "max_position_embeddings",
+      "num_attention_heads", "num_hidden_layers",   "num_key_value_heads", "rms_norm_eps",        "rope_parameters",
+      "rope_scaling",        "rope_theta",          "sliding_window",      "tie_word_embeddings", "use_cache",
+      "vocab_size",          "transformers_version"};
   json config = json::object();
   for (const char* key : kCarried)
     if (model.config().contains(key)) config[key] = model.config()[key];
@@ -206,18 +185,16 @@ void carry_companions(DenseModel& model, const fs::path& output, std::vector<std
       notices.push_back(path + " holds no byte-level BPE tokenizer that Weft knows; the directory has none");
     return;
   }
-  for (const char* name : {"generation_config.json", "tokenizer.json", "tokenizer_config.json",
-                           "special_tokens_map.json", "chat_template.jinja"})
-    if (fs::exists(fs::path(path) / name))
-      write_text(output / name, read_text_file((fs::path(path) / name).string()));
+  for (const char* name : {"generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+                           "chat_template.jinja"})
+    if (fs::exists(fs::path(path) / name)) write_text(output / name, read_text_file((fs::path(path) / name).string()));
 }
 
 void make_empty_directory(const fs::path& directory) {
   std::error_code error;
   fs::create_directories(directory, error);
   if (error) bad_input("cannot make the directory ", directory.string(), ": ", error.message());
-  if (!fs::is_empty(directory, error) || error)
-    bad_input("output ", directory.string(), " is not an empty directory");
+  if (!fs::is_empty(directory, error) || error) bad_input("output ", directory.string(), " is not an empty directory");
 }
 
 }  // namespace
@@ -228,8 +205,7 @@ std::vector<std::string> upcycle(const std::string& model_path, const UpcycleOpt
   if (options.experts < 1 || options.experts > kMaxExperts)
     bad_input("experts is ", options.experts, "; 1 to ", kMaxExperts, " are possible");
   if (options.top_k < 1 || options.top_k > options.experts)
-    bad_input("top-k is ", options.top_k, "; 1 to the number of experts (", options.experts,
-              ") are possible");
+    bad_input("top-k is ", options.top_k, "; 1 to the number of experts (", options.experts, ") are possible");
   DenseModel model(model_path);
   const std::vector<OutputTensor> tensors = plan(model, options.experts);
   const fs::path output(output_directory);

@@ -59,8 +59,8 @@ double now_seconds(const ThreadPool& pool) {
 }
 
 // The best round: on a shared machine the others only add.
-double best_seconds(const std::vector<PackedMatrix>& weights, int64_t m, Shape shape, const KPlan& plan,
-                    Arithmetic a, ThreadPool& pool) {
+double best_seconds(const std::vector<PackedMatrix>& weights, int64_t m, Shape shape, const KPlan& plan, Arithmetic a,
+                    ThreadPool& pool) {
   std::vector<float> x(static_cast<size_t>(m * shape.k)), y(static_cast<size_t>(m * shape.n));
   std::mt19937 random(2);
   std::normal_distribution<float> normal;
@@ -69,8 +69,7 @@ double best_seconds(const std::vector<PackedMatrix>& weights, int64_t m, Shape s
   Context context{pool, arena};
   std::vector<double> times;
   const auto start = std::chrono::steady_clock::now();
-  for (int round = 0; round < 5 || std::chrono::steady_clock::now() - start < std::chrono::milliseconds(300);
-       ++round) {
+  for (int round = 0; round < 5 || std::chrono::steady_clock::now() - start < std::chrono::milliseconds(300); ++round) {
     const double begin = now_seconds(pool);
     for (const PackedMatrix& w : weights)
       linear(Tensor(y.data(), {m, shape.n}), Tensor(x.data(), {m, shape.k}), w, plan, a, context);
@@ -93,11 +92,11 @@ void bench(DType dtype, Arithmetic a, Shape shape, ThreadPool& pool) {
   const double t = best_seconds(warm, 512, shape, plain, a, pool);
   std::printf(" | M=512 %7.1f GFLOP/s |", 512 * flop / t * 1e-9);
   for (int64_t unit : {64, 192})
-    std::printf(" plan/%ld %+5.1f %% M=1 %+5.1f %%", unit,
-                100 * (best_seconds(warm, 512, shape, tree_plan(shape.k, unit), a, pool) / t - 1),
-                100 * (best_seconds(w, 1, shape, tree_plan(shape.k, unit), a, pool) /
-                           best_seconds(w, 1, shape, plain, a, pool) -
-                       1));
+    std::printf(
+        " plan/%ld %+5.1f %% M=1 %+5.1f %%", unit,
+        100 * (best_seconds(warm, 512, shape, tree_plan(shape.k, unit), a, pool) / t - 1),
+        100 *
+            (best_seconds(w, 1, shape, tree_plan(shape.k, unit), a, pool) / best_seconds(w, 1, shape, plain, a, pool) - 1));
   std::printf("\n");
   std::fflush(stdout);
 }
@@ -135,12 +134,11 @@ int main(int argc, char** argv) {
   ThreadPool pool(threads, place_threads(threads, 0, 1));
   std::printf("threads %d, instruction set %d\n", threads, static_cast<int>(cpu::kernels().isa));
   bench_read(pool);
-  for (DType dtype : {DType::f32, DType::bf16, DType::f16, DType::q8_0, DType::q4_0, DType::q4_1, DType::q5_0,
-                      DType::q5_1, DType::q4_K, DType::q5_K, DType::q6_K}) {
+  for (DType dtype : {DType::f32, DType::bf16, DType::f16, DType::q8_0, DType::q4_0, DType::q4_1, DType::q5_0, DType::q5_1,
+                      DType::q4_K, DType::q5_K, DType::q6_K}) {
     for (Arithmetic a : {Arithmetic::f32, Arithmetic::q8}) {
       if (a == Arithmetic::q8 && !is_quantised(dtype)) continue;
-      if (!filter.empty() && (std::string(name(dtype)) + "/" + name(a)).find(filter) == std::string::npos)
-        continue;
+      if (!filter.empty() && (std::string(name(dtype)) + "/" + name(a)).find(filter) == std::string::npos) continue;
       for (Shape shape : {Shape{576, 960}, Shape{576, 3072}, Shape{1536, 576}, Shape{576, 49152}})
         bench(dtype, a, shape, pool);
     }

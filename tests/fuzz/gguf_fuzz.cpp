@@ -20,8 +20,7 @@ using weft::GgufType;
 size_t decode(const GgufFile& file, const std::string& key, const weft::GgufValue& value) {
   size_t sum = 0;
   if (value.type == GgufType::string && value.is_array)
-    for (const auto text : file.get_string_array(key))
-      sum += text.empty() ? 0 : static_cast<size_t>(text.back());
+    for (const auto text : file.get_string_array(key)) sum += text.empty() ? 0 : static_cast<size_t>(text.back());
   else if (value.type == GgufType::string)
     sum += file.get_string(key)->size();
   else if (value.type == GgufType::boolean)

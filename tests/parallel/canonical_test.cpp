@@ -47,9 +47,7 @@ std::vector<float> run_plan(const KPlan& plan, const float* columns) {
   return outputs;
 }
 
-Units one_column_units(int count) {
-  return Units::heads(count, 1);
-}
+Units one_column_units(int count) { return Units::heads(count, 1); }
 
 // Values whose sum depends strongly on the order.
 std::vector<float> wild_values(int count, uint32_t seed) {

@@ -195,9 +195,7 @@ void host_messages_keep_their_order(RankComm& ranks) {
 void host_values_are_gathered(RankComm& ranks) {
   HostComm& host = *ranks.host;
   for (int round = 0; round < 50; ++round) {
-    const auto value = [&](int rank) {
-      return std::string(rank * 1000 * round, 'x') + std::to_string(rank + round);
-    };
+    const auto value = [&](int rank) { return std::string(rank * 1000 * round, 'x') + std::to_string(rank + round); };
     const std::vector<std::string> all = host.all_gather(value(host.rank()));
     ASSERT_EQ(static_cast<int>(all.size()), host.size());
     for (int peer = 0; peer < host.size(); ++peer) ASSERT_EQ(all[peer], value(peer));

@@ -45,20 +45,17 @@ void run_experts(Tensor y, Tensor x, std::span<const int32_t> offsets, const std
   }
 }
 
-Matrix run(Communicator& comm, const Routing& routing, const ExpertPlacement& placement,
-           const TokenShard& shard, RouterStats& stats) {
-  const Matrix x = random_matrix(routing.tokens, kHidden, 1),
-               weights = random_matrix(routing.tokens, routing.k, 2);
-  Matrix own_x = x.row_block(shard.own), own_weights = weights.row_block(shard.own),
-         out(shard.own.size(), kHidden);
+Matrix run(Communicator& comm, const Routing& routing, const ExpertPlacement& placement, const TokenShard& shard,
+           RouterStats& stats) {
+  const Matrix x = random_matrix(routing.tokens, kHidden, 1), weights = random_matrix(routing.tokens, routing.k, 2);
+  Matrix own_x = x.row_block(shard.own), own_weights = weights.row_block(shard.own), out(shard.own.size(), kHidden);
   std::vector<int32_t> ids(routing.ids.begin() + shard.own.begin * routing.k,
                            routing.ids.begin() + shard.own.end * routing.k);
-  RankContext context(
-      comm, Arithmetic::f32,
-      expert_parallel_workspace(routing.tokens, kHidden, routing.k, routing.n_experts, comm.size()));
+  RankContext context(comm, Arithmetic::f32,
+                      expert_parallel_workspace(routing.tokens, kHidden, routing.k, routing.n_experts, comm.size()));
   expert_parallel(
-      out.tensor(), own_x.tensor(), Tensor(ids.data(), {shard.own.size(), routing.k}), own_weights.tensor(),
-      placement, shard,
+      out.tensor(), own_x.tensor(), Tensor(ids.data(), {shard.own.size(), routing.k}), own_weights.tensor(), placement,
+      shard,
       [&](Tensor y, Tensor rows, std::span<const int32_t> offsets) {
         run_experts(y, rows, offsets, placement.experts_of[placement.ranks() == 1 ? 0 : comm.rank()]);
       },
@@ -87,16 +84,16 @@ void check_routing(RankComm& ranks, const Routing& routing) {
                               TokenShard::all(routing.tokens), expected_stats);
   const int ep = std::min(comm.size(), routing.n_experts);
   for (const ExpertPlacement& placement :
-       {ExpertPlacement::contiguous(routing.n_experts, ep, comm.size()),
-        dealt(routing.n_experts, comm.size()), ExpertPlacement::contiguous(routing.n_experts, 1, 1)}) {
+       {ExpertPlacement::contiguous(routing.n_experts, ep, comm.size()), dealt(routing.n_experts, comm.size()),
+        ExpertPlacement::contiguous(routing.n_experts, 1, 1)}) {
     for (const bool replicated : {true, false}) {
-      const TokenShard shard = replicated ? TokenShard::all(routing.tokens)
-                                          : TokenShard::sharded(routing.tokens, comm.size(), comm.rank());
+      const TokenShard shard =
+          replicated ? TokenShard::all(routing.tokens) : TokenShard::sharded(routing.tokens, comm.size(), comm.rank());
       RouterStats stats;
       const Matrix out = run(comm, routing, placement, shard, stats);
       ASSERT_TRUE(out.same_bits(expected.row_block(shard.own)))
-          << routing.tokens << " tokens, k " << routing.k << ", " << routing.n_experts
-          << " experts, replicated " << replicated;
+          << routing.tokens << " tokens, k " << routing.k << ", " << routing.n_experts << " experts, replicated "
+          << replicated;
       ASSERT_EQ(stats.tokens_per_expert, expected_stats.tokens_per_expert);
     }
   }
@@ -121,8 +118,7 @@ void split_and_whole_experts_agree(RankComm& ranks) {
   const Routing routing = make_routing(tokens, 2, 4, false, 5);
   std::vector<Matrix> down;
   for (uint32_t e = 0; e < 4; ++e) down.push_back(random_matrix(hidden, hidden, 20 + e));
-  const auto run_down = [&](Communicator& comm, const ExpertPlacement& placement, int split,
-                            const TokenShard& shard) {
+  const auto run_down = [&](Communicator& comm, const ExpertPlacement& placement, int split, const TokenShard& shard) {
     const int part = split == 1 ? 0 : comm.rank();
     const SplitSum sum = SplitSum::make(units, split, part);
     const Range columns = units.range(split_evenly(units.count(), split, part));
@@ -132,16 +128,13 @@ void split_and_whole_experts_agree(RankComm& ranks) {
     }
     Matrix x = random_matrix(tokens, hidden, 6).row_block(shard.own), out(shard.own.size(), hidden);
     Matrix weights = random_matrix(tokens, 2, 7).row_block(shard.own);
-    std::vector<int32_t> ids(routing.ids.begin() + shard.own.begin * 2,
-                             routing.ids.begin() + shard.own.end * 2);
-    RankContext context(
-        comm, Arithmetic::f32,
-        expert_parallel_workspace(tokens, hidden, 2, 4, comm.size()) +
-            row_parallel_workspace(sum, tokens * 2, hidden, columns.size(), Arithmetic::f32, 1));
+    std::vector<int32_t> ids(routing.ids.begin() + shard.own.begin * 2, routing.ids.begin() + shard.own.end * 2);
+    RankContext context(comm, Arithmetic::f32,
+                        expert_parallel_workspace(tokens, hidden, 2, 4, comm.size()) +
+                            row_parallel_workspace(sum, tokens * 2, hidden, columns.size(), Arithmetic::f32, 1));
     RouterStats stats;
     expert_parallel(
-        out.tensor(), x.tensor(), Tensor(ids.data(), {shard.own.size(), 2}), weights.tensor(), placement,
-        shard,
+        out.tensor(), x.tensor(), Tensor(ids.data(), {shard.own.size(), 2}), weights.tensor(), placement, shard,
         [&](Tensor y, Tensor rows, std::span<const int32_t> offsets) {
           Matrix all(rows.dim(0), hidden);
           if (rows.dim(0) > 0) std::memcpy(all.values.data(), rows.data, rows.bytes());
@@ -156,8 +149,7 @@ void split_and_whole_experts_agree(RankComm& ranks) {
   const ExpertPlacement everywhere = ExpertPlacement::contiguous(4, 1, 1);
   const ExpertPlacement spread = ExpertPlacement::contiguous(4, std::min(4, comm.size()), comm.size());
   const Matrix expected = run_down(*alone.tensors, everywhere, 1, TokenShard::all(tokens));
-  for (const TokenShard& shard :
-       {TokenShard::all(tokens), TokenShard::sharded(tokens, comm.size(), comm.rank())}) {
+  for (const TokenShard& shard : {TokenShard::all(tokens), TokenShard::sharded(tokens, comm.size(), comm.rank())}) {
     EXPECT_TRUE(run_down(comm, everywhere, comm.size(), shard).same_bits(expected.row_block(shard.own)));
     EXPECT_TRUE(run_down(comm, spread, 1, shard).same_bits(expected.row_block(shard.own)));
   }

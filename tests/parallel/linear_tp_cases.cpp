@@ -12,8 +12,7 @@ std::vector<TokenShard> both_forms(int64_t tokens, Communicator& comm) {
   return {TokenShard::all(tokens), TokenShard::sharded(tokens, comm.size(), comm.rank())};
 }
 
-RowParallel make_row_parallel(const Matrix& w, const Units& units, const std::vector<float>& bias, int ranks,
-                              int rank) {
+RowParallel make_row_parallel(const Matrix& w, const Units& units, const std::vector<float>& bias, int ranks, int rank) {
   RowParallel row;
   row.sum = SplitSum::make(units, ranks, rank);
   const Range columns = units.range(split_evenly(units.count(), ranks, rank));
@@ -42,8 +41,7 @@ void check_row_parallel(RankComm& ranks, const Units& units, int64_t tokens, boo
   for (const TokenShard& shard : both_forms(tokens, *ranks.tensors)) {
     const Matrix out = run_row_parallel(*ranks.tensors, x, w, units, bias, shard, a);
     ASSERT_TRUE(out.same_bits(expected.row_block(shard.own)))
-        << units.count() << " units, " << tokens << " tokens, replicated " << shard.replicated << ", "
-        << name(a);
+        << units.count() << " units, " << tokens << " tokens, replicated " << shard.replicated << ", " << name(a);
   }
 }
 
@@ -131,11 +129,9 @@ void split_experts_have_the_bits_of_whole_ones(RankComm& ranks) {
     const Range columns = units.range(split_evenly(units.count(), split, split == 1 ? 0 : comm.rank()));
     const SplitSum sum = SplitSum::make(units, split, split == 1 ? 0 : comm.rank());
     std::vector<PackedMatrix> experts;
-    for (uint32_t e = 0; e < 4; ++e)
-      experts.push_back(random_matrix(n, 1000, 10 + e).block({0, n}, columns).packed());
+    for (uint32_t e = 0; e < 4; ++e) experts.push_back(random_matrix(n, 1000, 10 + e).block({0, n}, columns).packed());
     Matrix own = x.block({0, pairs}, columns), out(pairs, n);
-    RankContext context(comm, Arithmetic::f32,
-                        row_parallel_workspace(sum, pairs, n, own.cols, Arithmetic::f32, 1));
+    RankContext context(comm, Arithmetic::f32, row_parallel_workspace(sum, pairs, n, own.cols, Arithmetic::f32, 1));
     grouped_row_parallel(out.tensor(), own.tensor(), experts, offsets, sum, context.parallel);
     return out;
   };

@@ -50,8 +50,7 @@ int run_abort(RankComm& ranks) {
   if (comm.rank() == comm.size() - 1) {
     std::this_thread::sleep_for(std::chrono::milliseconds(300));
     comm.abort("the disk is on fire");
-    std::this_thread::sleep_for(
-        std::chrono::milliseconds(500));  // mpirun kills the others when this one ends
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));  // mpirun kills the others when this one ends
     return 0;
   }
   std::vector<std::byte> all(comm.size() * 64), mine(64);
@@ -81,8 +80,7 @@ int run_idle(RankComm& ranks, int seconds) {
   const auto cpu_seconds = [] {
     rusage usage;
     getrusage(RUSAGE_SELF, &usage);
-    return usage.ru_utime.tv_sec + usage.ru_stime.tv_sec +
-           1e-6 * (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+    return usage.ru_utime.tv_sec + usage.ru_stime.tv_sec + 1e-6 * (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
   };
   for (int i = 0; i < 1000; ++i) ranks.host->receive();
   const double before = cpu_seconds();

@@ -13,9 +13,7 @@ struct RankCase {
   const char* name;
   void (*body)(RankComm& ranks);
 };
-inline void PrintTo(const RankCase& rank_case, std::ostream* out) {
-  *out << rank_case.name;
-}
+inline void PrintTo(const RankCase& rank_case, std::ostream* out) { *out << rank_case.name; }
 
 std::vector<RankCase> comm_cases();
 std::vector<RankCase> linear_tp_cases();

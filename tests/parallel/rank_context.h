@@ -32,8 +32,7 @@ struct Matrix {
   Matrix block(Range r, Range c) const {
     Matrix out(r.size(), c.size());
     for (int64_t i = 0; i < out.rows; ++i) {
-      for (int64_t j = 0; j < out.cols; ++j)
-        out.values[i * out.cols + j] = values[(r.begin + i) * cols + c.begin + j];
+      for (int64_t j = 0; j < out.cols; ++j) out.values[i * out.cols + j] = values[(r.begin + i) * cols + c.begin + j];
     }
     return out;
   }
@@ -55,8 +54,7 @@ inline Matrix random_matrix(int64_t rows, int64_t cols, uint32_t seed) {
   std::mt19937 random(seed);
   std::uniform_real_distribution<float> mantissa(-1, 1), exponent(-6, 6);
   Matrix matrix(rows, cols);
-  for (float& value : matrix.values)
-    value = random() % 16 ? mantissa(random) * std::exp2(exponent(random)) : -0.0f;
+  for (float& value : matrix.values) value = random() % 16 ? mantissa(random) * std::exp2(exponent(random)) : -0.0f;
   return matrix;
 }
 

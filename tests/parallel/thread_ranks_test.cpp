@@ -26,8 +26,7 @@ std::vector<RankCase> all_cases() {
   return cases;
 }
 
-INSTANTIATE_TEST_SUITE_P(Cases, OnThreads,
-                         testing::Combine(testing::ValuesIn(all_cases()), testing::Range(1, 6)),
+INSTANTIATE_TEST_SUITE_P(Cases, OnThreads, testing::Combine(testing::ValuesIn(all_cases()), testing::Range(1, 6)),
                          [](const auto& info) {
                            return std::string(std::get<0>(info.param).name) + "_on_" +
                                   std::to_string(std::get<1>(info.param));
@@ -49,18 +48,10 @@ TEST(ThreadRanks, AbortWakesEveryCollective) {
       const std::vector<int64_t> counts(5, 8);
       try {
         switch ((me + round) % 4) {
-          case 0:
-            ranks.tensors->all_gather_v(data, one, counts);
-            break;
-          case 1:
-            ranks.host->barrier();
-            break;
-          case 2:
-            ranks.host->all_gather("x");
-            break;
-          case 3:
-            me == 0 ? ranks.host->barrier() : void(ranks.host->receive());
-            break;
+          case 0: ranks.tensors->all_gather_v(data, one, counts); break;
+          case 1: ranks.host->barrier(); break;
+          case 2: ranks.host->all_gather("x"); break;
+          case 3: me == 0 ? ranks.host->barrier() : void(ranks.host->receive()); break;
         }
         ADD_FAILURE() << "rank " << me << " was let through";
       } catch (const CommError& error) {
@@ -81,8 +72,7 @@ TEST(ThreadRanks, AbortDuringTrafficIsSafe) {
                              const std::vector<int64_t> counts(4, 50'000);
                              for (int i = 0;; ++i) {
                                Bytes send(50'000), recv(200'000);
-                               if (ranks.tensors->rank() == round % 4 && i == round)
-                                 throw std::runtime_error("gone");
+                               if (ranks.tensors->rank() == round % 4 && i == round) throw std::runtime_error("gone");
                                ranks.tensors->all_gather_v(recv, send, counts);
                              }
                            }),

@@ -11,15 +11,13 @@ namespace {
 constexpr int64_t kColumns = 96, kRows = 130, kOut = 40;
 
 std::vector<float> run_grouped(GroupedLinear& op, std::vector<float> x, const std::vector<PackedMatrix>& w,
-                               const std::vector<int32_t>& offsets, const KPlan& plan, Arithmetic a,
-                               int threads) {
+                               const std::vector<int32_t>& offsets, const KPlan& plan, Arithmetic a, int threads) {
   const int64_t rows = static_cast<int64_t>(x.size()) / kColumns;
   std::vector<float> y(static_cast<size_t>(plan.outputs * rows * kOut), -777.0f);
   ThreadPool pool(threads);
   Arena arena(linear_workspace(rows, kColumns, plan, a, threads));
   Context context{pool, arena};
-  op(Tensor(y.data(), {plan.outputs, rows, kOut}), Tensor(x.data(), {rows, kColumns}), w, offsets, plan, a,
-     context);
+  op(Tensor(y.data(), {plan.outputs, rows, kOut}), Tensor(x.data(), {rows, kColumns}), w, offsets, plan, a, context);
   return y;
 }
 
@@ -35,12 +33,10 @@ TEST_P(Grouped, EqualsLinearOnEachGroup) {
     for (const KPlan& plan : {KPlan::sequential(kColumns), forest_plan(kColumns, 3)})
       for (Arithmetic a : {Arithmetic::f32, Arithmetic::bf16, Arithmetic::q8}) {
         const std::vector<float> y = run_grouped(grouped_linear, x, experts, offsets, plan, a, 2);
-        const std::vector<float> reference =
-            run_grouped(ref::grouped_linear, x, experts, offsets, plan, a, 1);
+        const std::vector<float> reference = run_grouped(ref::grouped_linear, x, experts, offsets, plan, a, 1);
         std::vector<float> expected(y.size(), -777.0f);
         for (size_t e = 0; e < experts.size(); ++e) {
-          const std::vector<float> rows(x.begin() + offsets[e] * kColumns,
-                                        x.begin() + offsets[e + 1] * kColumns);
+          const std::vector<float> rows(x.begin() + offsets[e] * kColumns, x.begin() + offsets[e + 1] * kColumns);
           if (rows.empty()) continue;
           const std::vector<float> own = run(linear, rows, experts[e], plan, a);
           const int64_t size = (offsets[e + 1] - offsets[e]) * kOut;

@@ -24,8 +24,7 @@ std::vector<KPlan::Step> pieces(int64_t k, int units) {
 
 KPlan tree_plan(int64_t k, int units) {
   KPlan plan{pieces(k, units), 1, 16};
-  for (int i = 0; i < units; ++i)
-    plan.steps[static_cast<size_t>(i)].merges = std::countr_one(static_cast<unsigned>(i));
+  for (int i = 0; i < units; ++i) plan.steps[static_cast<size_t>(i)].merges = std::countr_one(static_cast<unsigned>(i));
   plan.steps.back().merges += std::popcount(static_cast<unsigned>(units)) - 1;
   plan.steps.back().out = 0;
   return plan;
@@ -52,8 +51,7 @@ std::vector<std::byte> random_rows(DType dtype, int64_t n, int64_t k_stored, flo
 }
 
 PackedMatrix random_matrix(DType dtype, int64_t n, int64_t k, int64_t k_offset, uint32_t seed) {
-  const int64_t block = dtype_info(dtype).block_elements,
-                k_stored = (k_offset + k + block - 1) / block * block;
+  const int64_t block = dtype_info(dtype).block_elements, k_stored = (k_offset + k + block - 1) / block * block;
   PackedMatrix w(k, k_offset, k_stored);
   const auto rows = random_rows(dtype, n, k_stored, 0.05f, seed);
   w.append(dtype, n, rows.data(), dtype_bytes(dtype, k_stored));
@@ -73,8 +71,8 @@ std::vector<float> random_input(int64_t rows, int64_t k, uint32_t seed) {
   return x;
 }
 
-std::vector<float> run(Linear& op, const std::vector<float>& x, const PackedMatrix& w, const KPlan& plan,
-                       Arithmetic a, int threads) {
+std::vector<float> run(Linear& op, const std::vector<float>& x, const PackedMatrix& w, const KPlan& plan, Arithmetic a,
+                       int threads) {
   const int64_t rows = w.k() ? static_cast<int64_t>(x.size()) / w.k() : 3;
   std::vector<float> input = x, y(static_cast<size_t>(plan.outputs * rows * w.n()), -777.0f);
   ThreadPool pool(threads);
@@ -86,8 +84,7 @@ std::vector<float> run(Linear& op, const std::vector<float>& x, const PackedMatr
 
 bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
   return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](float p, float q) {
-           return (std::isnan(p) && std::isnan(q)) ||
-                  std::bit_cast<uint32_t>(p) == std::bit_cast<uint32_t>(q);
+           return (std::isnan(p) && std::isnan(q)) || std::bit_cast<uint32_t>(p) == std::bit_cast<uint32_t>(q);
          });
 }
 

@@ -26,9 +26,8 @@ double magnitude(const std::vector<float>& x, int64_t row, const PackedMatrix& w
 
 // Errors of a sequential f32 sum grow as its length in the worst case, as its root in practice; q8 rounds a
 // few times a block more, and its minima cancel against codes.
-void expect_close(const std::vector<float>& y, const std::vector<float>& expected,
-                  const std::vector<float>& x, const PackedMatrix& w, const KPlan& plan,
-                  const std::string& what) {
+void expect_close(const std::vector<float>& y, const std::vector<float>& expected, const std::vector<float>& x,
+                  const PackedMatrix& w, const KPlan& plan, const std::string& what) {
   ASSERT_EQ(y.size(), expected.size()) << what;
   const int64_t rows = static_cast<int64_t>(y.size()) / w.n() / plan.outputs;
   const double epsilon = 0x1p-24 * (8 + 2 * std::sqrt(static_cast<double>(w.k())));
@@ -49,8 +48,8 @@ class LinearTypes : public ::testing::TestWithParam<DType> {
   void TearDown() override { cpu::use_isa(cpu::supported_isas().front()); }
 
   // Every instruction set against the others in bits, against ref in value.
-  static void check(const PackedMatrix& w, const std::vector<float>& x, const KPlan& plan,
-                    const std::string& what, Arithmetic a) {
+  static void check(const PackedMatrix& w, const std::vector<float>& x, const KPlan& plan, const std::string& what,
+                    Arithmetic a) {
     const std::vector<float> expected = run(ref::linear, x, w, plan, a);
     std::vector<float> first;
     for (cpu::Isa isa : cpu::supported_isas()) {
@@ -73,10 +72,9 @@ TEST_P(LinearTypes, MatchesReferenceOnAwkwardShapes) {
     int64_t m, n, k, offset;
     int units;  // 0: sequential
   };
-  for (const Case& c :
-       {Case{1, 1, 32, 0, 0}, Case{2, 31, 64, 0, 0}, Case{7, 33, 96, 0, 1}, Case{13, 64, 100, 0, 5},
-        Case{1, 65, 288, 32, 3}, Case{3, 40, 77, 19, 4}, Case{64, 32, 576, 0, 9}, Case{5, 3, 1, 0, 0},
-        Case{4, 32, 300, 256, 2}, Case{49, 70, 130, 7, 8}}) {
+  for (const Case& c : {Case{1, 1, 32, 0, 0}, Case{2, 31, 64, 0, 0}, Case{7, 33, 96, 0, 1}, Case{13, 64, 100, 0, 5},
+                        Case{1, 65, 288, 32, 3}, Case{3, 40, 77, 19, 4}, Case{64, 32, 576, 0, 9}, Case{5, 3, 1, 0, 0},
+                        Case{4, 32, 300, 256, 2}, Case{49, 70, 130, 7, 8}}) {
     const PackedMatrix w = random_matrix(dtype, c.n, c.k, c.offset, 5);
     const std::vector<float> x = random_input(c.m, c.k, 6);
     const KPlan plan = c.units ? tree_plan(c.k, c.units) : KPlan::sequential(c.k);
@@ -88,8 +86,7 @@ TEST_P(LinearTypes, StoresEverySubtreeOfAPlan) {
   const PackedMatrix w = random_matrix(GetParam(), 33, 320, 0, 7);
   const std::vector<float> x = random_input(6, 320, 8);
   for (int units : {2, 5, 8})
-    for (Arithmetic a : kArithmetics)
-      check(w, x, forest_plan(320, units), label(GetParam(), a, 6, 33, 320), a);
+    for (Arithmetic a : kArithmetics) check(w, x, forest_plan(320, units), label(GetParam(), a, 6, 33, 320), a);
 }
 
 TEST_P(LinearTypes, RowsDoNotDependOnBatchOrThreads) {
@@ -160,8 +157,7 @@ TEST(Linear, StacksSegmentsOfDifferentTypes) {
       const std::vector<float> own = run(linear, x, part, KPlan::sequential(256), a);
       for (int64_t m = 0; m < 9; ++m)
         for (int64_t i = 0; i < part.n(); ++i)
-          ASSERT_EQ(y[static_cast<size_t>(m * w.n() + begin + i)],
-                    own[static_cast<size_t>(m * part.n() + i)]);
+          ASSERT_EQ(y[static_cast<size_t>(m * w.n() + begin + i)], own[static_cast<size_t>(m * part.n() + i)]);
       begin += part.n();
     }
   }
@@ -198,19 +194,15 @@ TEST(Linear, RefusesWrongArguments) {
   Arena arena(1 << 20);
   Context context{pool, arena};
   const KPlan plan = KPlan::sequential(16);
-  const auto call = [&](Tensor out, Tensor in, const KPlan& p) {
-    linear(out, in, w, p, Arithmetic::f32, context);
-  };
+  const auto call = [&](Tensor out, Tensor in, const KPlan& p) { linear(out, in, w, p, Arithmetic::f32, context); };
   EXPECT_NO_THROW(call(Tensor(y.data(), {2, 8}), Tensor(x.data(), {2, 16}), plan));
   EXPECT_THROW(call(Tensor(y.data(), {2, 8}), Tensor(x.data(), {2, 15}), plan), CheckError);
   EXPECT_THROW(call(Tensor(y.data(), {2, 7}), Tensor(x.data(), {2, 16}), plan), CheckError);
   EXPECT_THROW(call(Tensor(y.data(), {3, 8}), Tensor(x.data(), {2, 16}), plan), CheckError);
   EXPECT_THROW(call(Tensor(x.data() + 8, {2, 8}), Tensor(x.data(), {2, 16}), plan), CheckError);
   EXPECT_THROW(call(Tensor(y.data(), {2, 8}), Tensor(x.data(), {2, 16}), KPlan::sequential(17)), CheckError);
-  EXPECT_THROW(call(Tensor(y.data(), {2, 8}), Tensor(x.data(), {2, 16}), KPlan{{{0, 16, 1, 0}}, 1, 1}),
-               CheckError);
-  EXPECT_THROW(call(Tensor(y.data(), {2, 8}), Tensor(x.data(), {2, 16}), KPlan{{{0, 16, 0, -1}}, 1, 1}),
-               CheckError);
+  EXPECT_THROW(call(Tensor(y.data(), {2, 8}), Tensor(x.data(), {2, 16}), KPlan{{{0, 16, 1, 0}}, 1, 1}), CheckError);
+  EXPECT_THROW(call(Tensor(y.data(), {2, 8}), Tensor(x.data(), {2, 16}), KPlan{{{0, 16, 0, -1}}, 1, 1}), CheckError);
   Tensor elsewhere(y.data(), DType::f32, {2, 8}, Device::cuda);
   EXPECT_THROW(call(elsewhere, Tensor(x.data(), {2, 16}), plan), CheckError);
 }

@@ -19,8 +19,7 @@ std::vector<std::byte> random_bits(DType dtype, int64_t elements, uint32_t seed)
   std::mt19937 random(seed);
   std::vector<std::byte> bytes(static_cast<size_t>(dtype_bytes(dtype, elements)));
   for (std::byte& b : bytes) b = static_cast<std::byte>(random());
-  if (dtype == DType::f32 || dtype == DType::bf16 || dtype == DType::f16)
-    return random_rows(dtype, 1, elements, 1.0f, seed);
+  if (dtype == DType::f32 || dtype == DType::bf16 || dtype == DType::f16) return random_rows(dtype, 1, elements, 1.0f, seed);
   const auto block = static_cast<size_t>(dtype_info(dtype).block_bytes);
   for (size_t at = 0; at < bytes.size(); at += block)
     for (size_t high : dtype == DType::q6_K ? std::vector<size_t>{block - 1} : std::vector<size_t>{1, 3})
@@ -74,9 +73,8 @@ TEST_P(Packed, PiecesEqualTheWhole) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Packed,
-                         ::testing::Values(DType::f32, DType::f16, DType::bf16, DType::q8_0, DType::q4_0,
-                                           DType::q4_1, DType::q5_0, DType::q5_1, DType::q4_K, DType::q5_K,
-                                           DType::q6_K),
+                         ::testing::Values(DType::f32, DType::f16, DType::bf16, DType::q8_0, DType::q4_0, DType::q4_1,
+                                           DType::q5_0, DType::q5_1, DType::q4_K, DType::q5_K, DType::q6_K),
                          [](const auto& p) { return std::string(name(p.param)); });
 
 TEST(PackedMatrix, OutlivesTheMatricesMadeBesideIt) {

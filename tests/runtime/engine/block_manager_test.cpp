@@ -10,9 +10,7 @@
 namespace weft {
 namespace {
 
-std::vector<int32_t> ids(std::initializer_list<int32_t> v) {
-  return v;
-}
+std::vector<int32_t> ids(std::initializer_list<int32_t> v) { return v; }
 
 TEST(BlockManager, CountsBlocksForPositions) {
   const BlockManager blocks(4, 16);

@@ -200,8 +200,7 @@ TEST(Engine, AReplayContinuesWithTheSameTokens) {
   request.n_generated = 11;
   const auto restarted = make_engine(settings(), single_rank());
   restarted->submit(request);
-  EXPECT_EQ(run(*restarted).at(request.id).ids,
-            std::vector<int32_t>(expected.ids.begin() + 11, expected.ids.end()));
+  EXPECT_EQ(run(*restarted).at(request.id).ids, std::vector<int32_t>(expected.ids.begin() + 11, expected.ids.end()));
 }
 
 TEST(Engine, CancellationIsToldOnceAndLeavesTheOthersAlone) {
@@ -226,8 +225,7 @@ TEST(Engine, CancellationIsToldOnceAndLeavesTheOthersAlone) {
 }
 
 TEST(Engine, NanLogitsEndOneRequestWithAnError) {
-  const auto engine =
-      make_engine(settings(), single_rank(), {.throw_on_token = {}, .nan_on_token = 19, .rank = 0});
+  const auto engine = make_engine(settings(), single_rank(), {.throw_on_token = {}, .nan_on_token = 19, .rank = 0});
   Request good, bad;
   good.id = 1;
   good.prompt = {1, 2};
@@ -267,11 +265,7 @@ TEST(Engine, RefusesBadRequestsAndServesTheNext) {
     }
   };
   refuse([](Request& r) { r.prompt.clear(); }, "empty");
-  refuse(
-      [](Request& r) {
-        r.prompt = {1, 23};
-      },
-      "token id 23 is out of range; the vocabulary has ids 0 to 22");
+  refuse([](Request& r) { r.prompt = {1, 23}; }, "token id 23 is out of range; the vocabulary has ids 0 to 22");
   refuse([](Request& r) { r.prompt = {-1}; }, "token id -1");
   refuse([](Request& r) { r.prompt.assign(121, 1); }, "at most 120");
   refuse([](Request& r) { r.prompt.assign(120, 1); }, "no room");
@@ -315,15 +309,13 @@ TEST(Engine, ScoreGivesTheLogitsThatGenerationSees) {
 TEST(Agree, GivesAllValuesOrTheFirstFailingRanksSentence) {
   run_ranks(3, [](RankComm& comm) {
     const int rank = comm.host->rank();
-    EXPECT_EQ(agree(*comm.host, [&] { return std::to_string(rank); }),
-              (std::vector<std::string>{"0", "1", "2"}));
+    EXPECT_EQ(agree(*comm.host, [&] { return std::to_string(rank); }), (std::vector<std::string>{"0", "1", "2"}));
     const auto failing = [&](auto fn, const char* sentence) {
       EXPECT_THAT([&] { agree(*comm.host, fn); }, ::testing::ThrowsMessage<InputError>(sentence));
     };
     failing([&]() -> std::string { bad_input("no such file"); }, "no such file");
     failing([&]() -> std::string { return rank == 0 ? "" : (bad_input("bad ", rank), ""); }, "rank 1: bad 1");
-    EXPECT_THROW(agree(*comm.host, [&]() -> std::string { return rank == 2 ? throw std::bad_alloc() : ""; }),
-                 CheckError);
+    EXPECT_THROW(agree(*comm.host, [&]() -> std::string { return rank == 2 ? throw std::bad_alloc() : ""; }), CheckError);
   });
 }
 

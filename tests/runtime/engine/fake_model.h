@@ -39,8 +39,7 @@ class FakeModel final : public Model {
   void forward(Tensor logits, const StepInput& step, std::span<const PagedKv> kv, Parallel& p) override {
     for (int64_t row = 0; row < step.ids.dim(0); ++row) {
       const int32_t token = step.ids.as<int32_t>()[row];
-      if (token == faults_.throw_on_token && p.comm.rank() == faults_.rank)
-        throw std::runtime_error("fake fault");
+      if (token == faults_.throw_on_token && p.comm.rank() == faults_.rank) throw std::runtime_error("fake fault");
       *cell(kv, step.slots.as<int32_t>()[row]) = static_cast<float>(token + 1);
     }
     size_t sequence = 0;

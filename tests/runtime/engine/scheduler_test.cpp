@@ -23,8 +23,7 @@ class FakeCache {
     size_t row = 0;
     std::map<int32_t, int> writers;
     for (const auto& chunk : plan.chunks) {
-      EXPECT_EQ(static_cast<int64_t>(chunk.blocks.size()),
-                (chunk.start + chunk.n_tokens + size_ - 1) / size_);
+      EXPECT_EQ(static_cast<int64_t>(chunk.blocks.size()), (chunk.start + chunk.n_tokens + size_ - 1) / size_);
       for (int32_t position = chunk.start; position < chunk.start + chunk.n_tokens; ++position, ++row) {
         const uint64_t before = position == 0 ? 0 : at(chunk, position - 1);
         at(chunk, position) = mix(before, plan.tokens.at(row));

@@ -31,12 +31,9 @@ ModelConfig model() {
 
 TEST(DefaultArithmetic, FollowsTheWeights) {
   EXPECT_EQ(default_arithmetic(FakeCheckpoint({{DType::f32, {64, 64}}})), Arithmetic::f32);
-  EXPECT_EQ(default_arithmetic(FakeCheckpoint({{DType::f32, {64}}, {DType::bf16, {64, 64}}})),
-            Arithmetic::bf16);
-  EXPECT_EQ(default_arithmetic(FakeCheckpoint({{DType::f32, {64}}, {DType::f16, {64, 64}}})),
-            Arithmetic::f16);
-  EXPECT_EQ(default_arithmetic(FakeCheckpoint({{DType::f32, {64, 64}}, {DType::q4_K, {1, 256}}})),
-            Arithmetic::q8);
+  EXPECT_EQ(default_arithmetic(FakeCheckpoint({{DType::f32, {64}}, {DType::bf16, {64, 64}}})), Arithmetic::bf16);
+  EXPECT_EQ(default_arithmetic(FakeCheckpoint({{DType::f32, {64}}, {DType::f16, {64, 64}}})), Arithmetic::f16);
+  EXPECT_EQ(default_arithmetic(FakeCheckpoint({{DType::f32, {64, 64}}, {DType::q4_K, {1, 256}}})), Arithmetic::q8);
 }
 
 TEST(Resolve, FillsInTheDefaults) {

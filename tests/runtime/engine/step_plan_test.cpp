@@ -33,9 +33,7 @@ void expect_equal(const StepPlan& a, const StepPlan& b) {
   }
 }
 
-TEST(StepPlan, ComesBackAsItWas) {
-  expect_equal(StepPlan::deserialise(example().serialise()), example());
-}
+TEST(StepPlan, ComesBackAsItWas) { expect_equal(StepPlan::deserialise(example().serialise()), example()); }
 
 TEST(StepPlan, StopCarriesNothingElse) {
   StepPlan plan;
@@ -86,8 +84,7 @@ TEST(StepPlan, RandomDamageNeverGetsPastTheChecks) {
   std::mt19937 random(3);
   for (int i = 0; i < 20000; ++i) {
     std::vector<std::byte> message = example().serialise();
-    for (unsigned n = 1 + random() % 4; n > 0; --n)
-      message[random() % message.size()] = static_cast<std::byte>(random());
+    for (unsigned n = 1 + random() % 4; n > 0; --n) message[random() % message.size()] = static_cast<std::byte>(random());
     try {
       const StepPlan plan = StepPlan::deserialise(message);
       EXPECT_EQ(plan.serialise().size(), message.size());

@@ -66,8 +66,7 @@ TEST(Coordinator, ManyThreadsEachGetTheirOwnAnswer) {
 TEST(Coordinator, LosingTheEngineDoesNotChangeAStream) {
   Served served(300us, {.max_requests = 64, .max_replays = 100});
   std::vector<std::unique_ptr<Asked>> asked;
-  for (int i = 0; i < 16; ++i)
-    asked.push_back(std::make_unique<Asked>(served.coordinator, generation({i, 9}, 60, i)));
+  for (int i = 0; i < 16; ++i) asked.push_back(std::make_unique<Asked>(served.coordinator, generation({i, 9}, 60, i)));
   int losses = 0;
   std::thread trouble([&] {
     std::mt19937 random(1);
@@ -114,8 +113,7 @@ TEST(Coordinator, StopStringEndsTheTextBeforeItAndFreesTheEngine) {
   EXPECT_EQ(answer.stop_string, stop);
   EXPECT_EQ(answer.finish, FinishReason::stop);
   EXPECT_LT(answer.completion_tokens, 200);
-  for (int i = 0; i < 1000 && served.coordinator.stats().engine.running > 0; ++i)
-    std::this_thread::sleep_for(1ms);
+  for (int i = 0; i < 1000 && served.coordinator.stats().engine.running > 0; ++i) std::this_thread::sleep_for(1ms);
   EXPECT_EQ(served.coordinator.stats().engine.running, 0);
 }
 
@@ -203,8 +201,7 @@ TEST(Admission, RefusesWhatCanNeverWork) {
   const auto refused = [](const std::function<void(Generation&)>& spoil, bool has_text = true) {
     Generation g = generation({1, 2}, 16);
     spoil(g);
-    return code_of([&] { check_generation(g, fake_vocab, fake_max_model_len, has_text); }) ==
-           ServeCode::invalid_argument;
+    return code_of([&] { check_generation(g, fake_vocab, fake_max_model_len, has_text); }) == ServeCode::invalid_argument;
   };
   EXPECT_FALSE(refused([](Generation&) {}));
   EXPECT_TRUE(refused([](Generation& g) { g.prompt = {}; }));

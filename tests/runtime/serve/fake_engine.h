@@ -63,8 +63,7 @@ class FakeEngine final : public Engine {
       event.token = fake_token(request.prompt, request.sampling.seed);
       request.prompt.push_back(event.token);
       ++stats_.generated_tokens;
-      if (++request.n_generated == request.max_tokens ||
-          static_cast<int64_t>(request.prompt.size()) == fake_max_model_len) {
+      if (++request.n_generated == request.max_tokens || static_cast<int64_t>(request.prompt.size()) == fake_max_model_len) {
         event.finish = FinishReason::length;
         event.fingerprint = 7;
         ended.push_back(id);

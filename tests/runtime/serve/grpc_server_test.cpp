@@ -124,8 +124,7 @@ TEST_F(GrpcServerTest, MalformedBytesAndInvalidUtf8AreInvalidArguments) {
     grpc::ClientContext context;
     grpc::CompletionQueue queue;
     const grpc::Slice slice(bytes);
-    const auto call =
-        stub.PrepareUnaryCall(&context, "/weft.v1.Weft/Generate", grpc::ByteBuffer(&slice, 1), &queue);
+    const auto call = stub.PrepareUnaryCall(&context, "/weft.v1.Weft/Generate", grpc::ByteBuffer(&slice, 1), &queue);
     grpc::ByteBuffer response;
     grpc::Status status;
     call->StartCall();
@@ -140,8 +139,7 @@ TEST_F(GrpcServerTest, MalformedBytesAndInvalidUtf8AreInvalidArguments) {
 }
 
 TEST_F(GrpcServerTest, AnOversizedMessageIsRefusedAndTheServerGoesOn) {
-  EXPECT_EQ(generate(ids(std::vector<int32_t>(20 << 20, 1), 5)).status.error_code(),
-            StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(generate(ids(std::vector<int32_t>(20 << 20, 1), 5)).status.error_code(), StatusCode::RESOURCE_EXHAUSTED);
   EXPECT_TRUE(generate(ids({1}, 5)).status.ok());
 }
 
@@ -165,8 +163,7 @@ TEST_F(GrpcServerTest, ClientsThatLeaveAndDeadlinesFreeTheEngine) {
     context.TryCancel();
     EXPECT_EQ(stream->Finish().error_code(), StatusCode::CANCELLED);
   }
-  for (int i = 0; i < 2000 && served_.coordinator.stats().unfinished > 0; ++i)
-    std::this_thread::sleep_for(1ms);
+  for (int i = 0; i < 2000 && served_.coordinator.stats().unfinished > 0; ++i) std::this_thread::sleep_for(1ms);
   const CoordinatorStats stats = served_.coordinator.stats();
   EXPECT_EQ(stats.unfinished, 0);
   EXPECT_EQ(stats.cancelled, 2);

@@ -108,13 +108,11 @@ TEST(RemoteLink, RestartsItsJobAndStreamsGoOn) {
 }
 
 TEST(RemoteLink, GivesUpAfterTooManyFailuresInARow) {
-  RemoteLink link(
-      "127.0.0.1", "127.0.0.1",
-      [](const WorkerInvitation& i) { return std::make_unique<ThreadJob>([=] { fake_worker(i, 0); }); },
-      {.max_restarts = 2, .first_delay_s = 0.001});
+  RemoteLink link("127.0.0.1", "127.0.0.1",
+                  [](const WorkerInvitation& i) { return std::make_unique<ThreadJob>([=] { fake_worker(i, 0); }); },
+                  {.max_restarts = 2, .first_delay_s = 0.001});
   Coordinator coordinator(link, nullptr, {.max_replays = 100});
-  std::thread run(
-      [&] { EXPECT_THAT(coordinator.run([](bool) {}), ::testing::HasSubstr("3 times in a row")); });
+  std::thread run([&] { EXPECT_THAT(coordinator.run([](bool) {}), ::testing::HasSubstr("3 times in a row")); });
   while (!coordinator.model()) std::this_thread::sleep_for(1ms);
   EXPECT_EQ(Asked(coordinator, generation({1}, 5)).all().error->code(), ServeCode::unavailable);
   run.join();
@@ -126,8 +124,7 @@ TEST(RemoteLink, ABadModelEndsTheLinkWithItsSentence) {
       FrameSocket socket = connect_to(i);
       login(socket, i.token);
       FromWorker frame;
-      frame.mutable_fatal()->set_sentence(
-          "model caf\xe9.gguf is truncated");  // a file name need not be UTF-8
+      frame.mutable_fatal()->set_sentence("model caf\xe9.gguf is truncated");  // a file name need not be UTF-8
       socket.send(frame);
       ToWorker none;
       socket.receive(none);
@@ -137,8 +134,7 @@ TEST(RemoteLink, ABadModelEndsTheLinkWithItsSentence) {
 }
 
 TEST(RemoteLink, AJobThatNeverConnectsEndsTheLink) {
-  RemoteLink link("127.0.0.1", "127.0.0.1",
-                  [](const WorkerInvitation&) { return std::make_unique<ThreadJob>([] {}); });
+  RemoteLink link("127.0.0.1", "127.0.0.1", [](const WorkerInvitation&) { return std::make_unique<ThreadJob>([] {}); });
   EXPECT_NE(expect_event<EngineEnded>(link).sentence, "");
 }
 
@@ -149,8 +145,8 @@ TEST(RemoteLink, StrangersAndGarbageAreNotTheWorker) {
         FrameSocket stranger = connect_to(i);
         login(stranger, std::string(i.token.size(), '0'));
       }
-      for (const std::string& bytes : {std::string("\xff\xff\xff\xff", 4), std::string("GET / HTTP/1.1\r\n"),
-                                       std::string("\x03\0\0\0abc", 7)}) {
+      for (const std::string& bytes :
+           {std::string("\xff\xff\xff\xff", 4), std::string("GET / HTTP/1.1\r\n"), std::string("\x03\0\0\0abc", 7)}) {
         FrameSocket garbage = connect_to(i);
         EXPECT_GT(::send(garbage.fd(), bytes.data(), bytes.size(), MSG_NOSIGNAL), 0);
       }
@@ -182,17 +178,14 @@ TEST(FrameSocket, RoundTripAndLimits) {
   int fds[2];
   ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
   FrameSocket a{FileDescriptor(fds[0])}, b{FileDescriptor(fds[1])};
-  const Request request{.id = 9,
-                        .prompt = {1, 2, 3},
-                        .n_generated = 2,
-                        .max_tokens = 5,
-                        .ignore_eos = true,
-                        .sampling = {.temperature = 0.5f,
-                                     .top_k = 3,
-                                     .top_p = 0.25f,
-                                     .min_p = 0.125f,
-                                     .repetition_penalty = 1.5f,
-                                     .seed = ~0ull}};
+  const Request request{
+      .id = 9,
+      .prompt = {1, 2, 3},
+      .n_generated = 2,
+      .max_tokens = 5,
+      .ignore_eos = true,
+      .sampling = {
+          .temperature = 0.5f, .top_k = 3, .top_p = 0.25f, .min_p = 0.125f, .repetition_penalty = 1.5f, .seed = ~0ull}};
   ToWorker sent, got;
   *sent.mutable_submit() = to_proto(request);
   ASSERT_TRUE(a.send(sent));

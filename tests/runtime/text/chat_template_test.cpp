@@ -27,12 +27,10 @@ TEST(ChatTemplate, WritesWhatJinja2Writes) {
   const auto conversations = read_conversations();
   int texts = 0, errors = 0;
   for (const auto& entry : read_golden("chat.json")) {
-    SCOPED_TRACE(entry.at("template").get<std::string>() + " on conversation " +
-                 entry.at("conversation").dump());
+    SCOPED_TRACE(entry.at("template").get<std::string>() + " on conversation " + entry.at("conversation").dump());
     const ChatTemplate chat(read_template(entry.at("template")));
     const auto apply = [&] {
-      return chat.apply(conversations[entry.at("conversation").get<int>()], entry.at("prompt"), "<s>",
-                        "</s>");
+      return chat.apply(conversations[entry.at("conversation").get<int>()], entry.at("prompt"), "<s>", "</s>");
     };
     if (entry.contains("error")) {
       EXPECT_THROW(apply(), InputError);
@@ -46,9 +44,7 @@ TEST(ChatTemplate, WritesWhatJinja2Writes) {
   EXPECT_GT(errors, 10);
 }
 
-std::string run(const std::string& source) {
-  return ChatTemplate(source).apply({{"user", "hi"}}, true, "<s>", "</s>");
-}
+std::string run(const std::string& source) { return ChatTemplate(source).apply({{"user", "hi"}}, true, "<s>", "</s>"); }
 
 std::string error_of(const std::string& source) {
   try {
@@ -59,14 +55,12 @@ std::string error_of(const std::string& source) {
 }
 
 TEST(ChatTemplate, WhatIsNotSupportedIsNamedWithItsLine) {
-  EXPECT_THAT(error_of("a\nb {% include 'x' %}"),
-              HasSubstr("line 2: the statement 'include' is not supported"));
+  EXPECT_THAT(error_of("a\nb {% include 'x' %}"), HasSubstr("line 2: the statement 'include' is not supported"));
   EXPECT_THAT(error_of("\n\n{{ x | sort }}"), HasSubstr("line 3: the filter 'sort' is not supported"));
   EXPECT_THAT(error_of("{{ x is callable }}"), HasSubstr("line 1: the test 'callable' is not supported"));
   EXPECT_THAT(error_of("{{ 'a'.title() }}"), HasSubstr("the method 'title' is not supported"));
   EXPECT_THAT(error_of("{{ cycler(1) }}"), HasSubstr("the function 'cycler' is not supported"));
-  EXPECT_THAT(error_of("{% for a in b recursive %}{% endfor %}"),
-              HasSubstr("recursive loops are not supported"));
+  EXPECT_THAT(error_of("{% for a in b recursive %}{% endfor %}"), HasSubstr("recursive loops are not supported"));
   EXPECT_THAT(error_of("{{ 1 < 2 < 3 }}"), HasSubstr("chain of comparisons"));
   EXPECT_THAT(error_of("{{ 2 ** 3 }}"), HasSubstr("'**' is not supported"));
   EXPECT_THAT(error_of("{% set a, b = [1, 2] %}"), HasSubstr("several names"));
@@ -95,12 +89,10 @@ TEST(ChatTemplate, WrongOperandsAreRefused) {
   EXPECT_THAT(error_of("{{ 1 + 'a' }}"), HasSubstr("'+' between integer and string"));
   EXPECT_THAT(error_of("{{ missing.field }}"), HasSubstr("a member of an undefined value: 'missing'"));
   EXPECT_THAT(error_of("{{ 1 // 0 }}"), HasSubstr("division by zero"));
-  EXPECT_THAT(error_of("{{ 5 | length }}"),
-              HasSubstr("the filter 'length' needs a string, list or mapping, not integer"));
+  EXPECT_THAT(error_of("{{ 5 | length }}"), HasSubstr("the filter 'length' needs a string, list or mapping, not integer"));
   EXPECT_THAT(error_of("{% for a in 5 %}{% endfor %}"), HasSubstr("the for loop needs a list"));
   EXPECT_THAT(error_of("{% for a, b in [1] %}{% endfor %}"), HasSubstr("takes 2 values"));
-  EXPECT_THAT(error_of("{{ raise_exception('no tools') }}"),
-              HasSubstr("refuses this conversation: no tools"));
+  EXPECT_THAT(error_of("{{ raise_exception('no tools') }}"), HasSubstr("refuses this conversation: no tools"));
   EXPECT_THAT(error_of("{% set x = 1 %}{% set x.y = 2 %}"), HasSubstr("'x' is not a namespace"));
   EXPECT_THAT(error_of("{% macro m(a) %}{% endmacro %}{{ m(1, 2) }}"), HasSubstr("takes 1 arguments, not 2"));
 }
@@ -110,20 +102,15 @@ TEST(ChatTemplate, TimeTextAndDepthAreBounded) {
               HasSubstr("steps"));
   EXPECT_THAT(error_of("{{ range(10000000) }}"), HasSubstr("gives more than"));
   EXPECT_THAT(error_of("{{ 'abc' * 1000000000000 }}"), HasSubstr("64 MiB"));
-  EXPECT_THAT(
-      error_of("{% set n = namespace(s='x') %}{% for i in range(99) %}{% set n.s = n.s ~ n.s %}{% endfor %}"),
-      HasSubstr("steps"));
-  EXPECT_THAT(
-      error_of("{% set n = namespace(s=[1]) %}{% for i in range(99) %}{% set n.s = n.s + n.s %}{% endfor %}"),
-      HasSubstr("steps"));
+  EXPECT_THAT(error_of("{% set n = namespace(s='x') %}{% for i in range(99) %}{% set n.s = n.s ~ n.s %}{% endfor %}"),
+              HasSubstr("steps"));
+  EXPECT_THAT(error_of("{% set n = namespace(s=[1]) %}{% for i in range(99) %}{% set n.s = n.s + n.s %}{% endfor %}"),
+              HasSubstr("steps"));
   EXPECT_THAT(error_of("{% set n = namespace() %}{% set n.n = [n] %}"), HasSubstr("into itself"));
-  EXPECT_THAT(
-      error_of("{% set n = namespace(s=1) %}{% for i in range(99999) %}{% set n.s = [n.s] %}{% endfor %}"),
-      HasSubstr("steps"));
-  EXPECT_THAT(error_of("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}"),
-              HasSubstr("macros within each other"));
-  EXPECT_THAT(error_of("{{ " + std::string(400, '(') + "1" + std::string(400, ')') + " }}"),
-              HasSubstr("nesting"));
+  EXPECT_THAT(error_of("{% set n = namespace(s=1) %}{% for i in range(99999) %}{% set n.s = [n.s] %}{% endfor %}"),
+              HasSubstr("steps"));
+  EXPECT_THAT(error_of("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}"), HasSubstr("macros within each other"));
+  EXPECT_THAT(error_of("{{ " + std::string(400, '(') + "1" + std::string(400, ')') + " }}"), HasSubstr("nesting"));
   EXPECT_THAT(error_of("{{ " + std::string(100'000, '(')), HasSubstr("a tag of more than"));
   EXPECT_THAT(error_of("{{ 1e999 }}"), HasSubstr("out of range"));
   std::string ifs;

@@ -86,9 +86,7 @@ TEST(StopStrings, HoldsBackOnlyWhatCouldBecomeAStop) {
   EXPECT_EQ(stop.flush(), "");
 }
 
-TEST(StopStrings, EmptyOnesAreRefused) {
-  EXPECT_THROW(StopStrings({"a", ""}), InputError);
-}
+TEST(StopStrings, EmptyOnesAreRefused) { EXPECT_THROW(StopStrings({"a", ""}), InputError); }
 
 }  // namespace
 }  // namespace weft

@@ -11,22 +11,15 @@ class SmolLM2Tokenizer : public testing::Test {
  protected:
   void SetUp() override {
     const char* path = std::getenv("WEFT_SMOLLM2");
-    if (path == nullptr || !std::filesystem::exists(path))
-      GTEST_SKIP() << "WEFT_SMOLLM2 does not name the model file";
+    if (path == nullptr || !std::filesystem::exists(path)) GTEST_SKIP() << "WEFT_SMOLLM2 does not name the model file";
     tokenizer_ = open_tokenizer(path);
   }
   std::unique_ptr<Tokenizer> tokenizer_;
 };
 
-TEST_F(SmolLM2Tokenizer, Encodes) {
-  expect_cases(*tokenizer_, read_golden("smollm2.json"));
-}
-TEST_F(SmolLM2Tokenizer, DecodesAnyIds) {
-  expect_decodes(*tokenizer_, read_golden("smollm2.json"));
-}
-TEST_F(SmolLM2Tokenizer, EncodesMegabytes) {
-  expect_large(*tokenizer_, read_golden("smollm2.json"));
-}
+TEST_F(SmolLM2Tokenizer, Encodes) { expect_cases(*tokenizer_, read_golden("smollm2.json")); }
+TEST_F(SmolLM2Tokenizer, DecodesAnyIds) { expect_decodes(*tokenizer_, read_golden("smollm2.json")); }
+TEST_F(SmolLM2Tokenizer, EncodesMegabytes) { expect_large(*tokenizer_, read_golden("smollm2.json")); }
 
 TEST_F(SmolLM2Tokenizer, NamesItsTokens) {
   EXPECT_EQ(tokenizer_->vocab_size(), 49152);
@@ -37,10 +30,9 @@ TEST_F(SmolLM2Tokenizer, NamesItsTokens) {
 
 TEST_F(SmolLM2Tokenizer, WritesChatPrompts) {
   const std::string prompt = ChatTemplate(tokenizer_->chat_template()).apply({{"user", "Hi"}}, true, "", "");
-  EXPECT_EQ(
-      prompt,
-      "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n"
-      "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n");
+  EXPECT_EQ(prompt,
+            "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n"
+            "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n");
   EXPECT_EQ(tokenizer_->encode(prompt, false, true).front(), 1);
   EXPECT_EQ(tokenizer_->decode(tokenizer_->encode(prompt, false, true), false), prompt);
 }

@@ -16,9 +16,7 @@
 
 namespace weft {
 
-inline std::filesystem::path text_golden_dir() {
-  return source_dir() / "tests/golden/text";
-}
+inline std::filesystem::path text_golden_dir() { return source_dir() / "tests/golden/text"; }
 
 inline nlohmann::json read_golden(const std::filesystem::path& name) {
   std::ifstream file(text_golden_dir() / name);
@@ -60,8 +58,7 @@ inline void expect_cases(const Tokenizer& tokenizer, const nlohmann::json& golde
 
 inline void expect_decodes(const Tokenizer& tokenizer, const nlohmann::json& golden) {
   for (const auto& entry : golden.at("decodes")) {
-    EXPECT_EQ(tokenizer.decode(entry.at("ids").get<Ids>(), false), entry.at("text").get<std::string>())
-        << entry.at("ids");
+    EXPECT_EQ(tokenizer.decode(entry.at("ids").get<Ids>(), false), entry.at("text").get<std::string>()) << entry.at("ids");
   }
 }
 

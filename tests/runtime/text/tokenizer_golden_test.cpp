@@ -10,15 +10,9 @@ class TokenizerGolden : public testing::TestWithParam<const char*> {
   nlohmann::json golden_ = read_golden(std::filesystem::path(GetParam()) / "golden.json");
 };
 
-TEST_P(TokenizerGolden, Encodes) {
-  expect_cases(*tokenizer_, golden_);
-}
-TEST_P(TokenizerGolden, DecodesAnyIds) {
-  expect_decodes(*tokenizer_, golden_);
-}
-TEST_P(TokenizerGolden, EncodesMegabytes) {
-  expect_large(*tokenizer_, golden_);
-}
+TEST_P(TokenizerGolden, Encodes) { expect_cases(*tokenizer_, golden_); }
+TEST_P(TokenizerGolden, DecodesAnyIds) { expect_decodes(*tokenizer_, golden_); }
+TEST_P(TokenizerGolden, EncodesMegabytes) { expect_large(*tokenizer_, golden_); }
 
 INSTANTIATE_TEST_SUITE_P(Pipelines, TokenizerGolden,
                          testing::Values("gpt2", "smollm", "llama3", "qwen2", "flags", "llama2", "mistral"),

@@ -21,9 +21,7 @@ std::string message_of(F call) {
 
 TEST(TokenizerInput, InvalidUtf8IsRefusedWithItsPlace) {
   const auto tokenizer = Tokenizer::from_hf_directory(text_golden_dir() / "gpt2");
-  const auto message = [&](std::string text) {
-    return message_of([&] { tokenizer->encode(text, true, true); });
-  };
+  const auto message = [&](std::string text) { return message_of([&] { tokenizer->encode(text, true, true); }); };
   EXPECT_THAT(message("abc\xff"), HasSubstr("byte 3 "));
   EXPECT_THAT(message("\x80"), HasSubstr("byte 0 "));
   EXPECT_THAT(message("\xc3\xa9\xc3"), HasSubstr("byte 2 "));        // cut off
@@ -38,10 +36,7 @@ TEST(TokenizerInput, IdsOutOfRangeAreRefused) {
   const auto tokenizer = Tokenizer::from_hf_directory(text_golden_dir() / "gpt2");
   const int32_t size = tokenizer->vocab_size();
   EXPECT_EQ(size, 1500);
-  EXPECT_THAT(message_of([&] {
-                tokenizer->decode(Ids{0, -1}, false);
-              }),
-              HasSubstr("token id -1 is outside the vocabulary"));
+  EXPECT_THAT(message_of([&] { tokenizer->decode(Ids{0, -1}, false); }), HasSubstr("token id -1 is outside the vocabulary"));
   EXPECT_THAT(message_of([&] { tokenizer->decode(Ids{size}, false); }), HasSubstr("between 0 and 1499"));
   EXPECT_THAT(message_of([&] { tokenizer->id_to_piece(size); }), HasSubstr("token id 1500"));
 }
@@ -61,8 +56,7 @@ TEST(TokenizerInput, NamesTokens) {
 // A Hugging Face directory in a folder of its own, made from a golden one by changing its JSON.
 class HfDirectory {
  public:
-  explicit HfDirectory(const std::string& golden)
-      : json(read_golden(std::filesystem::path(golden) / "tokenizer.json")) {
+  explicit HfDirectory(const std::string& golden) : json(read_golden(std::filesystem::path(golden) / "tokenizer.json")) {
     std::string name = (std::filesystem::temp_directory_path() / "weft_text_XXXXXX").string();
     path_ = mkdtemp(name.data());
   }
@@ -81,9 +75,8 @@ class HfDirectory {
 
 TEST(TokenizerInput, ReadsTheFilesBesideIt) {
   HfDirectory directory("smollm");
-  directory.write(
-      "tokenizer_config.json",
-      R"({"bos_token": {"content": "<|im_start|>"}, "eos_token": null, "chat_template": "{{ 1 }}"})");
+  directory.write("tokenizer_config.json",
+                  R"({"bos_token": {"content": "<|im_start|>"}, "eos_token": null, "chat_template": "{{ 1 }}"})");
   directory.write("special_tokens_map.json", R"({"bos_token": "<|im_end|>", "eos_token": "<|im_end|>"})");
   auto tokenizer = directory.load();
   EXPECT_EQ(tokenizer->bos_id(), 1);
@@ -95,9 +88,8 @@ TEST(TokenizerInput, ReadsTheFilesBesideIt) {
 
 TEST(TokenizerInput, NamedChatTemplates) {
   HfDirectory directory("smollm");
-  directory.write(
-      "tokenizer_config.json",
-      R"({"chat_template": [{"name": "tool_use", "template": "t"}, {"name": "default", "template": "d"}]})");
+  directory.write("tokenizer_config.json",
+                  R"({"chat_template": [{"name": "tool_use", "template": "t"}, {"name": "default", "template": "d"}]})");
   EXPECT_EQ(directory.load()->chat_template(), "d");
 }
 
@@ -118,11 +110,7 @@ TEST(TokenizerInput, UnsupportedComponentsAreNamed) {
   };
   using Json = nlohmann::json;
   refuses([](Json& j) { j["normalizer"] = {{"type", "NFKC"}}; }, "normalizer 'NFKC' is not supported");
-  refuses(
-      [](Json& j) {
-        j["pre_tokenizer"] = {{"type", "Whitespace"}};
-      },
-      "pre-tokenizer 'Whitespace' is not supported");
+  refuses([](Json& j) { j["pre_tokenizer"] = {{"type", "Whitespace"}}; }, "pre-tokenizer 'Whitespace' is not supported");
   refuses([](Json& j) { j["model"]["type"] = "Unigram"; }, "tokenizer model 'Unigram' is not supported");
   refuses([](Json& j) { j["model"]["end_of_word_suffix"] = "</w>"; }, "BPE setting 'end_of_word_suffix'");
   refuses([](Json& j) { j["model"]["dropout"] = 0.1; }, "BPE setting 'dropout'");
@@ -134,11 +122,7 @@ TEST(TokenizerInput, UnsupportedComponentsAreNamed) {
   refuses([](Json& j) { j["added_tokens"][0]["id"] = -4; }, "has id -4");
   refuses([](Json& j) { j["added_tokens"][0]["id"] = 2'000'000'000; }, "2000000000");
   refuses([](Json& j) { j["decoder"] = {{"type", "WordPiece"}}; }, "decoder 'WordPiece' is not supported");
-  refuses(
-      [](Json& j) {
-        j["post_processor"] = {{"type", "BertProcessing"}};
-      },
-      "post-processor 'BertProcessing'");
+  refuses([](Json& j) { j["post_processor"] = {{"type", "BertProcessing"}}; }, "post-processor 'BertProcessing'");
   refuses([](Json& j) { j["post_processor"]["single"][0]["SpecialToken"]["id"] = "<x>"; }, "malformed");
   refuses(
       [](Json& j) {

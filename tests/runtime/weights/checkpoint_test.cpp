@@ -27,11 +27,8 @@ class CheckpointTest : public testing::Test {
   TempDirectory directory_;
 };
 
-std::vector<float> six() {
-  return {1, 2, 3, 4, 5, 6};
-}
-const std::string kMatrix =
-    safetensors(R"({"m":{"dtype":"F32","shape":[3,2],"data_offsets":[0,24]}})", raw(six()));
+std::vector<float> six() { return {1, 2, 3, 4, 5, 6}; }
+const std::string kMatrix = safetensors(R"({"m":{"dtype":"F32","shape":[3,2],"data_offsets":[0,24]}})", raw(six()));
 
 float value_at(const std::byte* data, int64_t i) {
   float value;
@@ -60,8 +57,7 @@ TEST_F(CheckpointTest, AlignsTensorsThatTheFileDoesNot) {
       R"({"b":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"h":{"dtype":"BF16","shape":[],"data_offsets":[1,3]},)"
       R"("m":{"dtype":"F32","shape":[3,2],"data_offsets":[3,27]}})";
   for (size_t padding = 0; padding < 4; ++padding) {
-    directory_.write("model.safetensors",
-                     safetensors(header + std::string(padding, ' '), "\x01\x02\x03" + raw(six())));
+    directory_.write("model.safetensors", safetensors(header + std::string(padding, ' '), "\x01\x02\x03" + raw(six())));
     const auto checkpoint = open();
     const std::byte* rows = checkpoint->rows("m", 1, 3);
     EXPECT_EQ(reinterpret_cast<uintptr_t>(rows) % 4, 0u);
@@ -75,9 +71,8 @@ TEST_F(CheckpointTest, AlignsTensorsThatTheFileDoesNot) {
 }
 
 TEST_F(CheckpointTest, KeepsTensorsOfOtherTypesAside) {
-  directory_.write(
-      "model.safetensors",
-      safetensors(R"({"ids":{"dtype":"I64","shape":[1],"data_offsets":[0,8]}})", std::string(8, 'x')));
+  directory_.write("model.safetensors",
+                   safetensors(R"({"ids":{"dtype":"I64","shape":[1],"data_offsets":[0,8]}})", std::string(8, 'x')));
   const auto checkpoint = open();
   EXPECT_FALSE(checkpoint->has("ids"));
   EXPECT_EQ(checkpoint->unreadable().at("ids"), "I64");
@@ -86,11 +81,9 @@ TEST_F(CheckpointTest, KeepsTensorsOfOtherTypesAside) {
 
 TEST_F(CheckpointTest, ReadsShardsThroughTheIndex) {
   directory_.write("a.safetensors", kMatrix);
-  directory_.write("b.safetensors",
-                   safetensors(R"({"n":{"dtype":"F32","shape":[6],"data_offsets":[0,24]}})", raw(six())));
-  directory_.write(
-      "model.safetensors.index.json",
-      R"({"metadata":{"total_size":48},"weight_map":{"m":"a.safetensors","n":"b.safetensors"}})");
+  directory_.write("b.safetensors", safetensors(R"({"n":{"dtype":"F32","shape":[6],"data_offsets":[0,24]}})", raw(six())));
+  directory_.write("model.safetensors.index.json",
+                   R"({"metadata":{"total_size":48},"weight_map":{"m":"a.safetensors","n":"b.safetensors"}})");
   const auto checkpoint = open();
   EXPECT_EQ(checkpoint->tensors().size(), 2u);
   EXPECT_EQ(value_at(checkpoint->rows("n", 0, 1), 5), 6);
@@ -107,8 +100,7 @@ TEST_F(CheckpointTest, RefusesAnIndexThatLies) {
   EXPECT_THAT(index(R"({"weight_map":{"m":"../a.safetensors"}})"), HasSubstr("not a file of this directory"));
   EXPECT_THAT(index(R"({"weight_map":{"m":"/etc/passwd"}})"), HasSubstr("not a file of this directory"));
   EXPECT_THAT(index(R"({"weight_map":{"m":".."}})"), HasSubstr("not a file of this directory"));
-  EXPECT_THAT(index(R"({"weight_map":{"m":"a.safetensors\u0000"}})"),
-              HasSubstr("not a file of this directory"));
+  EXPECT_THAT(index(R"({"weight_map":{"m":"a.safetensors\u0000"}})"), HasSubstr("not a file of this directory"));
   EXPECT_THAT(index(R"({"weight_map":{"m":""}})"), HasSubstr("not a file of this directory"));
   EXPECT_THAT(index(R"({"weight_map":{"m":7}})"), HasSubstr("not a file name"));
   EXPECT_THAT(index(R"({"weight_map":{"m":"a.safetensors","m":"a.safetensors"}})"), HasSubstr("twice"));
@@ -128,8 +120,7 @@ TEST_F(CheckpointTest, RefusesPathsWithoutAModel) {
 }
 
 TEST_F(CheckpointTest, ReadsGgufWithReversedDimensions) {
-  const GgufParts parts{.tensors = {gguf_tensor("t", {2, 3}, 0, 0)},
-                        .data = raw(six()) + std::string(8, 'x')};
+  const GgufParts parts{.tensors = {gguf_tensor("t", {2, 3}, 0, 0)}, .data = raw(six()) + std::string(8, 'x')};
   const auto checkpoint = Checkpoint::open(directory_.write("m.gguf", parts.bytes()));
   EXPECT_TRUE(checkpoint->is_gguf());
   EXPECT_EQ(checkpoint->info("t").shape, (std::vector<int64_t>{3, 2}));

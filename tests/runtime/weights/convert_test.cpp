@@ -35,8 +35,7 @@ class Convert : public testing::Test {
 TEST_F(Convert, PermutesTheRowsOfQAndKOfLlamaOnly) {
   const auto values = write_tiny_model(directory_, tiny_config("llama"));
   const auto llama = to_gguf(DType::f32);
-  for (const auto& [hf, gguf, heads] :
-       {std::tuple("q_proj", "attn_q", kHeads), {"k_proj", "attn_k", kKvHeads}}) {
+  for (const auto& [hf, gguf, heads] : {std::tuple("q_proj", "attn_q", kHeads), {"k_proj", "attn_k", kKvHeads}}) {
     const auto& before = values.at(cat("model.layers.1.self_attn.", hf, ".weight"));
     const auto after = read_f32(*llama, cat("blk.1.", gguf, ".weight"));
     for (int64_t h = 0; h < heads; ++h)
@@ -57,19 +56,15 @@ TEST_F(Convert, PermutesTheRowsOfQAndKOfLlamaOnly) {
 TEST_F(Convert, KeepsTheConfiguration) {
   json config = tiny_config("mistral");
   config["sliding_window"] = 33;
-  config["rope_parameters"] = {{"rope_type", "yarn"},
-                               {"rope_theta", 777.0},
-                               {"factor", 4.0},
-                               {"original_max_position_embeddings", 64},
-                               {"attention_factor", 1.25},
-                               {"beta_fast", 16.0}};
+  config["rope_parameters"] = {
+      {"rope_type", "yarn"},      {"rope_theta", 777.0}, {"factor", 4.0}, {"original_max_position_embeddings", 64},
+      {"attention_factor", 1.25}, {"beta_fast", 16.0}};
   write_tiny_model(directory_, config);
   const json back = json::parse(to_gguf(DType::f32)->config_json());
   EXPECT_TRUE(notices_.empty());
-  for (const char* key :
-       {"model_type", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
-        "num_key_value_heads", "head_dim", "rms_norm_eps", "max_position_embeddings", "vocab_size",
-        "tie_word_embeddings", "sliding_window", "bos_token_id", "eos_token_id"})
+  for (const char* key : {"model_type", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
+                          "num_key_value_heads", "head_dim", "rms_norm_eps", "max_position_embeddings", "vocab_size",
+                          "tie_word_embeddings", "sliding_window", "bos_token_id", "eos_token_id"})
     EXPECT_EQ(back[key], config[key]) << key;
   EXPECT_EQ(back["rope_theta"], 777.0);
   EXPECT_EQ(back["rope_scaling"]["rope_type"], "yarn");
@@ -121,13 +116,12 @@ TEST_F(Convert, ChoosesTypesAsLlamaCppDoes) {
   EXPECT_EQ(q4->info("blk.0.attn_norm.weight").dtype, DType::f32);
   EXPECT_EQ(q4->info("blk.0.ffn_up.weight").dtype, DType::q4_0);
   EXPECT_EQ(q4->info("token_embd.weight").dtype, DType::q8_0);  // tied, so q6_K, which 64 columns do not hold
-  EXPECT_THAT(notices_, ElementsAre(HasSubstr("no tokenizer.json"),
-                                    HasSubstr("1 tensor has rows that are not whole blocks of q6_K")));
+  EXPECT_THAT(notices_,
+              ElementsAre(HasSubstr("no tokenizer.json"), HasSubstr("1 tensor has rows that are not whole blocks of q6_K")));
   const auto& source = values.at("model.layers.0.mlp.up_proj.weight");
   std::vector<std::byte> expected(static_cast<size_t>(dtype_bytes(DType::q4_0, kFeedForward * kHidden)));
   quant::quantize(DType::q4_0, source.data(), expected.data(), kFeedForward * kHidden);
-  EXPECT_EQ(std::memcmp(q4->rows("blk.0.ffn_up.weight", 0, kFeedForward), expected.data(), expected.size()),
-            0);
+  EXPECT_EQ(std::memcmp(q4->rows("blk.0.ffn_up.weight", 0, kFeedForward), expected.data(), expected.size()), 0);
   EXPECT_EQ(to_gguf(DType::q5_K)->info("blk.0.ffn_up.weight").dtype, DType::q8_0);
   EXPECT_THAT(refusal([&] { to_gguf(DType::i32); }), HasSubstr("cannot be stored as i32"));
 }
@@ -159,13 +153,11 @@ TEST_F(Convert, StacksExperts) {
   const auto values = write_tiny_model(directory_, config, 3);
   const auto gguf = to_gguf(DType::f32);
   EXPECT_EQ(gguf->info("blk.1.ffn_down_exps.weight").shape, (std::vector<int64_t>{3, kHidden, kFeedForward}));
-  for (const auto& [w, name] :
-       {std::pair("w1", "ffn_gate_exps"), {"w2", "ffn_down_exps"}, {"w3", "ffn_up_exps"}}) {
+  for (const auto& [w, name] : {std::pair("w1", "ffn_gate_exps"), {"w2", "ffn_down_exps"}, {"w3", "ffn_up_exps"}}) {
     const auto stacked = read_f32(*gguf, cat("blk.1.", name, ".weight"));
     for (size_t e = 0; e < 3; ++e) {
       const auto& expert = values.at(cat("model.layers.1.block_sparse_moe.experts.", e, ".", w, ".weight"));
-      EXPECT_TRUE(
-          std::equal(expert.begin(), expert.end(), stacked.begin() + static_cast<int64_t>(e * expert.size())))
+      EXPECT_TRUE(std::equal(expert.begin(), expert.end(), stacked.begin() + static_cast<int64_t>(e * expert.size())))
           << w << e;
     }
   }

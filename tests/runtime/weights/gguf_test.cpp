@@ -52,16 +52,16 @@ std::vector<std::string> llama_metadata() {
 }
 
 TEST_F(Gguf, ReadsEveryKindOfValue) {
-  const GgufFile file = read(
-      {.version = 2,
-       .pairs = {gguf_pair("u8", 0, raw(uint8_t{255})), gguf_pair("i8", 1, raw(int8_t{-1})),
-                 gguf_pair("u16", 2, raw(uint16_t{65535})), gguf_pair("i16", 3, raw(int16_t{-2})),
-                 gguf_u32("u32", 4294967295u), gguf_pair("i32", 5, raw(int32_t{-3})), gguf_f32("f32", 0.5f),
-                 gguf_pair("bool", kBool, raw(uint8_t{1})), gguf_string("string", "a\0b"),
-                 gguf_pair("u64", kU64, raw(~uint64_t{0})), gguf_pair("i64", 11, raw(int64_t{-4})),
-                 gguf_pair("f64", 12, raw(0.25)), gguf_strings("strings", {"", "x", "yz"}),
-                 gguf_pair("i32s", kArray, raw(5u) + raw(uint64_t{2}) + raw(int32_t{-1}) + raw(int32_t{7})),
-                 gguf_pair("none", kArray, raw(8u) + raw(uint64_t{0}))}});
+  const GgufFile file =
+      read({.version = 2,
+            .pairs = {gguf_pair("u8", 0, raw(uint8_t{255})), gguf_pair("i8", 1, raw(int8_t{-1})),
+                      gguf_pair("u16", 2, raw(uint16_t{65535})), gguf_pair("i16", 3, raw(int16_t{-2})),
+                      gguf_u32("u32", 4294967295u), gguf_pair("i32", 5, raw(int32_t{-3})), gguf_f32("f32", 0.5f),
+                      gguf_pair("bool", kBool, raw(uint8_t{1})), gguf_string("string", "a\0b"),
+                      gguf_pair("u64", kU64, raw(~uint64_t{0})), gguf_pair("i64", 11, raw(int64_t{-4})),
+                      gguf_pair("f64", 12, raw(0.25)), gguf_strings("strings", {"", "x", "yz"}),
+                      gguf_pair("i32s", kArray, raw(5u) + raw(uint64_t{2}) + raw(int32_t{-1}) + raw(int32_t{7})),
+                      gguf_pair("none", kArray, raw(8u) + raw(uint64_t{0}))}});
   EXPECT_EQ(file.get_int("u8"), 255);
   EXPECT_EQ(file.get_int("i8"), -1);
   EXPECT_EQ(file.get_int("u16"), 65535);
@@ -80,8 +80,7 @@ TEST_F(Gguf, ReadsEveryKindOfValue) {
   EXPECT_TRUE(file.get_string_array("none").empty());
   EXPECT_EQ(file.get_int("absent"), std::nullopt);
   EXPECT_TRUE(file.get_string_array("absent").empty());
-  EXPECT_THAT(refusal([&] { file.get_int("u64"); }),
-              HasSubstr("\"u64\" is a u64, not an integer below 2^63"));
+  EXPECT_THAT(refusal([&] { file.get_int("u64"); }), HasSubstr("\"u64\" is a u64, not an integer below 2^63"));
   EXPECT_THAT(refusal([&] { file.get_int("string"); }), HasSubstr("is a string"));
   EXPECT_THAT(refusal([&] { file.get_int("i32s"); }), HasSubstr("is an array of i32"));
   EXPECT_THAT(refusal([&] { file.get_string_array("i32s"); }), HasSubstr("not an array of strings"));
@@ -89,14 +88,12 @@ TEST_F(Gguf, ReadsEveryKindOfValue) {
 }
 
 TEST_F(Gguf, RefusesForeignAndTruncatedFiles) {
-  const GgufParts good{.pairs = llama_metadata(),
-                       .tensors = {gguf_tensor("t", {4, 4}, kF32, 0)},
-                       .data = std::string(64, 'x')};
+  const GgufParts good{
+      .pairs = llama_metadata(), .tensors = {gguf_tensor("t", {4, 4}, kF32, 0)}, .data = std::string(64, 'x')};
   ASSERT_NO_THROW(read(good));
   const std::string bytes = good.bytes();
   for (size_t length = 1; length < bytes.size(); ++length)
-    EXPECT_NE(refusal([&] { GgufFile(directory_.write("cut.gguf", bytes.substr(0, length))); }), "")
-        << length;
+    EXPECT_NE(refusal([&] { GgufFile(directory_.write("cut.gguf", bytes.substr(0, length))); }), "") << length;
   EXPECT_THAT(refused({.magic = "GGML"}), HasSubstr("does not start with GGUF"));
   EXPECT_THAT(refused({.version = 1}), HasSubstr("version 1"));
   EXPECT_THAT(refused({.version = 4}), HasSubstr("version 4"));
@@ -104,8 +101,7 @@ TEST_F(Gguf, RefusesForeignAndTruncatedFiles) {
 }
 
 TEST_F(Gguf, RefusesAbsurdCounts) {
-  for (const uint64_t count :
-       {uint64_t{100}, uint64_t{1} << 32, uint64_t{1} << 60, uint64_t{1} << 63, ~uint64_t{0}}) {
+  for (const uint64_t count : {uint64_t{100}, uint64_t{1} << 32, uint64_t{1} << 60, uint64_t{1} << 63, ~uint64_t{0}}) {
     EXPECT_NE(refused({.pair_count = count}), "") << count;
     EXPECT_NE(refused({.tensor_count = count}), "") << count;
     EXPECT_NE(refused_pair(gguf_pair("k", kArray, raw(4u) + raw(count))), "") << count;
@@ -119,8 +115,7 @@ TEST_F(Gguf, RefusesAbsurdCounts) {
 TEST_F(Gguf, RefusesBadMetadata) {
   EXPECT_THAT(refused({.pairs = {gguf_u32("k", 1), gguf_u32("k", 1)}}), HasSubstr("\"k\" appears twice"));
   EXPECT_THAT(refused_pair(gguf_pair("k", 13, raw(uint64_t{0}))), HasSubstr("unknown value type 13"));
-  EXPECT_THAT(refused_pair(gguf_pair("k", kArray, raw(13u) + raw(uint64_t{0}))),
-              HasSubstr("unknown value type 13"));
+  EXPECT_THAT(refused_pair(gguf_pair("k", kArray, raw(13u) + raw(uint64_t{0}))), HasSubstr("unknown value type 13"));
   EXPECT_THAT(refused_pair(gguf_pair("k", kArray, raw(9u) + raw(uint64_t{1}) + raw(4u) + raw(uint64_t{0}))),
               HasSubstr("array of arrays"));
   EXPECT_THAT(refused_pair(gguf_pair("k", kBool, raw(uint8_t{2}))), HasSubstr("neither 0 nor 1"));
@@ -130,9 +125,7 @@ TEST_F(Gguf, RefusesBadMetadata) {
 }
 
 TEST_F(Gguf, RefusesBadAlignment) {
-  const auto aligned = [&](uint32_t alignment) {
-    return refused({.pairs = {gguf_u32("general.alignment", alignment)}});
-  };
+  const auto aligned = [&](uint32_t alignment) { return refused({.pairs = {gguf_u32("general.alignment", alignment)}}); };
   for (const uint32_t alignment : {0u, 1u, 4u, 24u, 33u, 131072u, 0x80000000u, 0xffffffffu})
     EXPECT_THAT(aligned(alignment), HasSubstr("power of two from 8")) << alignment;
   EXPECT_THAT(refused({.pairs = {gguf_string("general.alignment", "32")}}), HasSubstr("not an integer"));
@@ -149,12 +142,10 @@ TEST_F(Gguf, RefusesBadTensors) {
   EXPECT_THAT(refused_tensor(gguf_tensor("t", {1, 1, 1, 1, 1}, kF32, 0)), HasSubstr("5 dimensions"));
   EXPECT_THAT(refused_tensor(gguf_tensor("t", {4, 0}, kF32, 0)), HasSubstr("dimension 1 = 0"));
   EXPECT_THAT(refused_tensor(gguf_tensor("t", {uint64_t{1} << 63}, kF32, 0)), HasSubstr("dimension 0"));
-  EXPECT_THAT(refused_tensor(gguf_tensor("t", {uint64_t{1} << 32, uint64_t{1} << 32}, kF32, 0)),
-              HasSubstr("dimension 1"));
+  EXPECT_THAT(refused_tensor(gguf_tensor("t", {uint64_t{1} << 32, uint64_t{1} << 32}, kF32, 0)), HasSubstr("dimension 1"));
   EXPECT_THAT(refused_tensor(gguf_tensor("t", {uint64_t{1} << 62}, kF32, 0)), HasSubstr("too many bytes"));
   EXPECT_THAT(refused_tensor(gguf_tensor("t", {uint64_t{1} << 61}, kF32, 0)), HasSubstr("too many bytes"));
-  EXPECT_THAT(refused_tensor(gguf_tensor("t", {4194305, 4194305, 211106198978564}, 0, 0)),
-              HasSubstr("dimension 2"));
+  EXPECT_THAT(refused_tensor(gguf_tensor("t", {4194305, 4194305, 211106198978564}, 0, 0)), HasSubstr("dimension 2"));
   EXPECT_THAT(refused_tensor(gguf_tensor("t", {48}, kQ4_0, 0)), HasSubstr("whole blocks of 32"));
   EXPECT_THAT(refused_tensor(gguf_tensor("t", {32, 8}, kQ6_K, 0)), HasSubstr("whole blocks of 256"));
   EXPECT_THAT(refused_tensor(gguf_tensor("t", {256}, 23, 0)), HasSubstr("type IQ4_XS"));
@@ -166,12 +157,12 @@ TEST_F(Gguf, RefusesBadTensors) {
   EXPECT_THAT(refused_tensor(gguf_tensor("t", {4}, kF32, ~uint64_t{31})), HasSubstr("beyond the file"));
   EXPECT_THAT(refused_tensor(gguf_tensor("t", {4}, kF32, uint64_t{1} << 63)), HasSubstr("beyond the file"));
   EXPECT_THAT(refused_tensor(gguf_tensor(std::string(65, 't'), {4}, kF32, 0)), HasSubstr("64"));
-  EXPECT_THAT(refused({.tensors = {gguf_tensor("t", {4}, kF32, 0), gguf_tensor("t", {4}, kF32, 32)},
-                       .data = std::string(64, 'x')}),
-              HasSubstr("appears twice"));
-  EXPECT_THAT(refused({.tensors = {gguf_tensor("t", {12}, kF32, 0), gguf_tensor("u", {4}, kF32, 32)},
-                       .data = std::string(64, 'x')}),
-              HasSubstr("overlap"));
+  EXPECT_THAT(
+      refused({.tensors = {gguf_tensor("t", {4}, kF32, 0), gguf_tensor("t", {4}, kF32, 32)}, .data = std::string(64, 'x')}),
+      HasSubstr("appears twice"));
+  EXPECT_THAT(
+      refused({.tensors = {gguf_tensor("t", {12}, kF32, 0), gguf_tensor("u", {4}, kF32, 32)}, .data = std::string(64, 'x')}),
+      HasSubstr("overlap"));
 }
 
 TEST_F(Gguf, WriterRoundTripsMetadataAndBlocks) {
@@ -179,8 +170,7 @@ TEST_F(Gguf, WriterRoundTripsMetadataAndBlocks) {
   const std::vector<float> vector = {1, -2, 3};
   std::vector<uint8_t> blocks(2 * 3 * 34);
   for (size_t i = 0; i < blocks.size(); ++i) blocks[i] = static_cast<uint8_t>(i * 7);
-  const GgufFile source =
-      read({.pairs = {gguf_strings("copied", {"x", "", "yz"}), gguf_pair("f64", 12, raw(0.1))}});
+  const GgufFile source = read({.pairs = {gguf_strings("copied", {"x", "", "yz"}), gguf_pair("f64", 12, raw(0.1))}});
   {
     GgufWriter writer(path);
     writer.put_u32("n", 7);
@@ -237,8 +227,7 @@ TEST_F(Gguf, TranslatesMetadataToAConfig) {
   EXPECT_EQ(read_llama_family(mistral).architecture, "llama");
 
   parts.pairs.push_back(gguf_u32("llama.expert_count", 4));
-  EXPECT_THAT(refusal([&] { gguf_config_json(read(parts)); }),
-              HasSubstr("llama.expert_used_count is missing"));
+  EXPECT_THAT(refusal([&] { gguf_config_json(read(parts)); }), HasSubstr("llama.expert_used_count is missing"));
   parts.pairs.push_back(gguf_u32("llama.expert_used_count", 2));
   EXPECT_THAT(gguf_config_json(read(parts)), HasSubstr("\"model_type\": \"mixtral\""));
 }
@@ -249,8 +238,7 @@ TEST_F(Gguf, RefusesConfigsByName) {
   };
   EXPECT_THAT(config({}), HasSubstr("general.architecture is missing"));
   EXPECT_THAT(config({gguf_string("general.architecture", "mamba\xff")}), HasSubstr("(llama, qwen2, qwen3)"));
-  EXPECT_THAT(config({gguf_string("general.architecture", "llama")}),
-              HasSubstr("llama.attention.head_count is missing"));
+  EXPECT_THAT(config({gguf_string("general.architecture", "llama")}), HasSubstr("llama.attention.head_count is missing"));
   std::vector<std::string> pairs = llama_metadata();
   pairs.push_back(gguf_f32("llama.rope.freq_base", std::nanf("")));
   EXPECT_THAT(config(pairs), HasSubstr("freq_base is nan"));
@@ -259,10 +247,9 @@ TEST_F(Gguf, RefusesConfigsByName) {
 }
 
 TEST_F(Gguf, MutatedFilesAreReadOrRefused) {
-  GgufParts parts{
-      .pairs = llama_metadata(),
-      .tensors = {gguf_tensor("token_embd.weight", {4, 3}, kF32, 0), gguf_tensor("q", {32, 1}, kQ4_0, 64)},
-      .data = std::string(96, 'x')};
+  GgufParts parts{.pairs = llama_metadata(),
+                  .tensors = {gguf_tensor("token_embd.weight", {4, 3}, kF32, 0), gguf_tensor("q", {32, 1}, kQ4_0, 64)},
+                  .data = std::string(96, 'x')};
   parts.pairs.push_back(gguf_string("llama.rope.scaling.type", "yarn"));
   parts.pairs.push_back(gguf_f32("llama.rope.scaling.factor", 4));
   const std::string seed = parts.bytes();

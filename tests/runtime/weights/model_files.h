@@ -66,20 +66,14 @@ inline std::string safetensors(const std::string& header, const std::string& dat
   return raw(uint64_t{header.size()}) + header + data;
 }
 
-inline std::string gguf_text(const std::string& text) {
-  return raw(uint64_t{text.size()}) + text;
-}
+inline std::string gguf_text(const std::string& text) { return raw(uint64_t{text.size()}) + text; }
 
 // One metadata entry; `value` is what follows the type.
 inline std::string gguf_pair(const std::string& key, uint32_t type, const std::string& value) {
   return gguf_text(key) + raw(type) + value;
 }
-inline std::string gguf_u32(const std::string& key, uint32_t value) {
-  return gguf_pair(key, 4, raw(value));
-}
-inline std::string gguf_f32(const std::string& key, float value) {
-  return gguf_pair(key, 6, raw(value));
-}
+inline std::string gguf_u32(const std::string& key, uint32_t value) { return gguf_pair(key, 4, raw(value)); }
+inline std::string gguf_f32(const std::string& key, float value) { return gguf_pair(key, 6, raw(value)); }
 inline std::string gguf_string(const std::string& key, const std::string& value) {
   return gguf_pair(key, 8, gguf_text(value));
 }
@@ -89,8 +83,7 @@ inline std::string gguf_strings(const std::string& key, const std::vector<std::s
   return gguf_pair(key, 9, body);
 }
 // dims in GGUF's order: fastest first.
-inline std::string gguf_tensor(const std::string& name, const std::vector<uint64_t>& dims, uint32_t type,
-                               uint64_t offset) {
+inline std::string gguf_tensor(const std::string& name, const std::vector<uint64_t>& dims, uint32_t type, uint64_t offset) {
   return gguf_text(name) + raw(static_cast<uint32_t>(dims.size())) + raw(dims) + raw(type) + raw(offset);
 }
 
@@ -103,8 +96,8 @@ struct GgufParts {
   size_t alignment = 32;
 
   std::string bytes() const {
-    std::string out = magic + raw(version) + raw(tensor_count.value_or(tensors.size())) +
-                      raw(pair_count.value_or(pairs.size()));
+    std::string out =
+        magic + raw(version) + raw(tensor_count.value_or(tensors.size())) + raw(pair_count.value_or(pairs.size()));
     for (const auto& pair : pairs) out += pair;
     for (const auto& tensor : tensors) out += tensor;
     out.resize((out.size() + alignment - 1) / alignment * alignment);
@@ -131,15 +124,9 @@ inline std::string mutate(std::string bytes, uint64_t seed) {
         bytes.replace(at, std::min<size_t>(8, bytes.size() - at), number);
         break;
       }
-      case 3:
-        bytes.resize(position());
-        break;
-      case 4:
-        bytes.insert(position(), bytes.substr(position(), random() % 24));
-        break;
-      case 5:
-        bytes.erase(position(), random() % 16);
-        break;
+      case 3: bytes.resize(position()); break;
+      case 4: bytes.insert(position(), bytes.substr(position(), random() % 24)); break;
+      case 5: bytes.erase(position(), random() % 16); break;
     }
   return bytes;
 }

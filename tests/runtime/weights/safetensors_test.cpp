@@ -51,11 +51,9 @@ TEST_F(Safetensors, ReadsScalarsEmptyTensorsMetadataAndPaddedHeaders) {
 }
 
 TEST_F(Safetensors, RefusesHeadersThatDoNotFit) {
-  const std::string good =
-      safetensors(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", std::string(8, 'x'));
+  const std::string good = safetensors(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", std::string(8, 'x'));
   ASSERT_NO_THROW(read(good));
-  for (size_t length = 1; length < good.size(); ++length)
-    EXPECT_NE(refused(good.substr(0, length)), "") << length;
+  for (size_t length = 1; length < good.size(); ++length) EXPECT_NE(refused(good.substr(0, length)), "") << length;
   EXPECT_THAT(refused(""), HasSubstr("empty"));
   EXPECT_THAT(refused(raw(~uint64_t{0}) + "{}"), HasSubstr("header of 18446744073709551615 bytes"));
   EXPECT_THAT(refused(raw(uint64_t{1} << 63) + "{}"), HasSubstr("does not fit"));
@@ -74,29 +72,20 @@ TEST_F(Safetensors, RefusesWhatIsNotTheJsonItShouldBe) {
           R"({"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]},"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}})",
           0),
       HasSubstr("\"a\" twice"));
-  EXPECT_THAT(refused(R"({"a":{"dtype":"F32","dtype":"F16","shape":[0],"data_offsets":[0,0]}})", 0),
-              HasSubstr("twice"));
-  EXPECT_THAT(refused("{\"a\":" + std::string(100'000, '[') + std::string(100'000, ']') + "}", 0),
-              HasSubstr("nested"));
+  EXPECT_THAT(refused(R"({"a":{"dtype":"F32","dtype":"F16","shape":[0],"data_offsets":[0,0]}})", 0), HasSubstr("twice"));
+  EXPECT_THAT(refused("{\"a\":" + std::string(100'000, '[') + std::string(100'000, ']') + "}", 0), HasSubstr("nested"));
   EXPECT_THAT(refused(R"({"a":1e999})", 0), HasSubstr("does not fit"));
   EXPECT_THAT(refused(R"({"a":{"dtype":"F32","shape":[1]}})", 4), HasSubstr("exactly the keys"));
-  EXPECT_THAT(refused(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4],"x":1}})", 4),
-              HasSubstr("exactly the keys"));
-  EXPECT_THAT(refused(R"({"a":{"dtype":"Q4","shape":[1],"data_offsets":[0,4]}})", 4),
-              HasSubstr("unknown dtype \"Q4\""));
-  EXPECT_THAT(refused(R"({"a":{"dtype":7,"shape":[1],"data_offsets":[0,4]}})", 4),
-              HasSubstr("dtype must be a string"));
-  EXPECT_THAT(
-      refused("{\"" + std::string(5000, 'n') + R"(":{"dtype":"Q4","shape":[1],"data_offsets":[0,4]}})", 4),
-      HasSubstr("nnn..."));
+  EXPECT_THAT(refused(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4],"x":1}})", 4), HasSubstr("exactly the keys"));
+  EXPECT_THAT(refused(R"({"a":{"dtype":"Q4","shape":[1],"data_offsets":[0,4]}})", 4), HasSubstr("unknown dtype \"Q4\""));
+  EXPECT_THAT(refused(R"({"a":{"dtype":7,"shape":[1],"data_offsets":[0,4]}})", 4), HasSubstr("dtype must be a string"));
+  EXPECT_THAT(refused("{\"" + std::string(5000, 'n') + R"(":{"dtype":"Q4","shape":[1],"data_offsets":[0,4]}})", 4),
+              HasSubstr("nnn..."));
 }
 
 TEST_F(Safetensors, RefusesShapesAndOffsetsThatLie) {
-  const auto tensor = [&](const std::string& dtype, const std::string& shape, const std::string& offsets,
-                          size_t data) {
-    return refused(
-        "{\"a\":{\"dtype\":\"" + dtype + "\",\"shape\":" + shape + ",\"data_offsets\":" + offsets + "}}",
-        data);
+  const auto tensor = [&](const std::string& dtype, const std::string& shape, const std::string& offsets, size_t data) {
+    return refused("{\"a\":{\"dtype\":\"" + dtype + "\",\"shape\":" + shape + ",\"data_offsets\":" + offsets + "}}", data);
   };
   EXPECT_THAT(tensor("F32", "[2]", "[0,4]", 4), HasSubstr("does not fill"));
   EXPECT_THAT(tensor("F32", "[-1]", "[0,4]", 4), HasSubstr("whole numbers"));
@@ -104,8 +93,7 @@ TEST_F(Safetensors, RefusesShapesAndOffsetsThatLie) {
   EXPECT_THAT(tensor("F32", "[9223372036854775808]", "[0,4]", 4), HasSubstr("whole numbers"));
   EXPECT_THAT(tensor("F32", "[1,1,1,1,1,1,1,1,1]", "[0,4]", 4), HasSubstr("9 dimensions"));
   // 2^62 * 2^62, and a product that wraps around to 4 elements in 64 bits
-  EXPECT_THAT(tensor("F32", "[4611686018427387904,4611686018427387904]", "[0,4]", 4),
-              HasSubstr("does not fill"));
+  EXPECT_THAT(tensor("F32", "[4611686018427387904,4611686018427387904]", "[0,4]", 4), HasSubstr("does not fill"));
   EXPECT_THAT(tensor("U8", "[4194305,4194305,211106198978564]", "[0,4]", 4), HasSubstr("does not fill"));
   EXPECT_THAT(tensor("F64", "[2305843009213693952]", "[0,0]", 0), HasSubstr("does not fill"));
   EXPECT_THAT(tensor("F32", "[1]", "[4,0]", 4), HasSubstr("do not lie"));
@@ -150,8 +138,7 @@ TEST_F(Safetensors, WriterRoundTripsBitForBit) {
   ASSERT_EQ(entries.size(), 4u);
   const auto equal = [&](const char* name, const void* data, size_t bytes) {
     const SafetensorsEntry& entry = entries.at(name);
-    return entry.end - entry.begin == bytes &&
-           std::memcmp(file.bytes().data() + entry.begin, data, bytes) == 0;
+    return entry.end - entry.begin == bytes && std::memcmp(file.bytes().data() + entry.begin, data, bytes) == 0;
   };
   EXPECT_TRUE(equal("logits.0", nasty, sizeof nasty));
   EXPECT_TRUE(equal("half", half, sizeof half));
@@ -169,12 +156,8 @@ TEST_F(Safetensors, WriterLeavesNothingBehindUnlessFinished) {
     EXPECT_THROW(writer.write("y", &one, sizeof one), CheckError);
   }
   EXPECT_TRUE(std::filesystem::is_empty(directory_.path()));
-  EXPECT_THAT(refusal([&] { SafetensorsWriter(directory_ / "no/such/place", {}); }),
-              HasSubstr("cannot write"));
-  EXPECT_THAT(refusal([&] {
-                SafetensorsWriter(directory_ / "b", {{"x", {DType::q8_0, {32}}}});
-              }),
-              HasSubstr("q8_0"));
+  EXPECT_THAT(refusal([&] { SafetensorsWriter(directory_ / "no/such/place", {}); }), HasSubstr("cannot write"));
+  EXPECT_THAT(refusal([&] { SafetensorsWriter(directory_ / "b", {{"x", {DType::q8_0, {32}}}}); }), HasSubstr("q8_0"));
 }
 
 TEST_F(Safetensors, WriterDoesNotReplaceADevice) {

@@ -44,9 +44,8 @@ void expect_copies(Checkpoint& moe, const std::map<std::string, std::vector<floa
   for (int64_t layer = 0; layer < kLayers; ++layer)
     for (int64_t e = 0; e < experts; ++e)
       for (const auto& [w, mlp] : {std::pair("w1", "gate_proj"), {"w2", "down_proj"}, {"w3", "up_proj"}}) {
-        EXPECT_EQ(
-            read_f32(moe, cat("model.layers.", layer, ".block_sparse_moe.experts.", e, ".", w, ".weight")),
-            dense.at(cat("model.layers.", layer, ".mlp.", mlp, ".weight")));
+        EXPECT_EQ(read_f32(moe, cat("model.layers.", layer, ".block_sparse_moe.experts.", e, ".", w, ".weight")),
+                  dense.at(cat("model.layers.", layer, ".mlp.", mlp, ".weight")));
         ++expected;
       }
   EXPECT_EQ(moe.tensors().size(), expected + static_cast<size_t>(kLayers));  // and a router each
@@ -82,8 +81,7 @@ TEST_F(Upcycle, RouterDependsOnTheSeedOnly) {
   double sum = 0, squares = 0;
   for (const float w : first) sum += w, squares += w * w;
   EXPECT_NEAR(squares / static_cast<double>(first.size()), 1.0 / kHidden, 0.3 / kHidden);
-  EXPECT_NEAR(sum / static_cast<double>(first.size()), 0,
-              4 / std::sqrt(static_cast<double>(kHidden * first.size())));
+  EXPECT_NEAR(sum / static_cast<double>(first.size()), 0, 4 / std::sqrt(static_cast<double>(kHidden * first.size())));
 }
 
 TEST_F(Upcycle, UndoesTheRowOrderOfAGguf) {
@@ -110,8 +108,7 @@ TEST_F(Upcycle, UndoesTheRowOrderOfAGguf) {
   EXPECT_EQ(tokenizer["added_tokens"][2]["special"], false);
   EXPECT_EQ(tokenizer["post_processor"]["single"][0]["SpecialToken"]["id"], "<s>");
   EXPECT_EQ(tokenizer["post_processor"]["special_tokens"]["<s>"]["ids"], json::array({6}));
-  EXPECT_EQ(json::parse(read_file(moe->path() + "/tokenizer_config.json"))["chat_template"],
-            "{{ messages }}");
+  EXPECT_EQ(json::parse(read_file(moe->path() + "/tokenizer_config.json"))["chat_template"], "{{ messages }}");
 }
 
 TEST_F(Upcycle, DequantisesToTheExactValues) {
@@ -120,8 +117,7 @@ TEST_F(Upcycle, DequantisesToTheExactValues) {
   for (auto& [name, values] : dense) {
     if (values.size() == static_cast<size_t>(kHidden)) continue;  // norms stay f32
     const DType type = name == "model.embed_tokens.weight" ? DType::q8_0 : DType::q4_1;
-    std::vector<std::byte> packed(
-        static_cast<size_t>(dtype_bytes(type, static_cast<int64_t>(values.size()))));
+    std::vector<std::byte> packed(static_cast<size_t>(dtype_bytes(type, static_cast<int64_t>(values.size()))));
     quant::quantize(type, values.data(), packed.data(), static_cast<int64_t>(values.size()));
     quant::dequantize(type, packed.data(), values.data(), static_cast<int64_t>(values.size()));
   }
@@ -147,10 +143,7 @@ TEST_F(Upcycle, RefusesWhatMixtralCannotHold) {
   EXPECT_THAT(refused(model, {4, 5, 0}), HasSubstr("top-k is 5"));
   EXPECT_THAT(refused(model, {4, 0, 0}), HasSubstr("top-k is 0"));
   EXPECT_THAT(refusal([&] { upcycle(model, {2, 1, 0}, model); }), HasSubstr("not an empty directory"));
-  EXPECT_THAT(refusal([&] {
-                upcycle(model, {2, 1, 0}, directory_ / "config.json");
-              }),
-              HasSubstr("config.json"));
+  EXPECT_THAT(refusal([&] { upcycle(model, {2, 1, 0}, directory_ / "config.json"); }), HasSubstr("config.json"));
   EXPECT_THAT(refused(directory_ / "missing"), HasSubstr("does not exist"));
   for (const char* type : {"qwen2", "mixtral", "gpt2"}) {
     directory_.write("config.json", tiny_config(type).dump());
