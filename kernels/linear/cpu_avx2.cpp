@@ -21,10 +21,6 @@ using I = __m256i;
 
 inline F load(const float* p) { return _mm256_loadu_ps(p); }
 inline F load(const F16* p) { return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))); }
-inline F load(const BF16* p) {
-  const I bits = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
-  return _mm256_castsi256_ps(_mm256_slli_epi32(bits, 16));
-}
 inline void store(float* p, F a) { _mm256_storeu_ps(p, a); }
 inline F set(float x) { return _mm256_set1_ps(x); }
 inline F fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
@@ -35,6 +31,8 @@ inline I set_int(int32_t x) { return _mm256_set1_epi32(x); }
 inline I mul_int(I a, I b) { return _mm256_mullo_epi32(a, b); }
 inline I add_int(I a, I b) { return _mm256_add_epi32(a, b); }
 inline F to_float(I a) { return _mm256_cvtepi32_ps(a); }
+inline F upper(I words) { return _mm256_castsi256_ps(_mm256_and_si256(words, _mm256_set1_epi32(-65536))); }
+inline F lower(I words) { return _mm256_castsi256_ps(_mm256_slli_epi32(words, 16)); }
 
 constexpr int kCodeBytes = 2;
 struct Weights {

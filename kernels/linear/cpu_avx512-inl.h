@@ -5,10 +5,6 @@ using I = __m512i;
 
 inline F load(const float* p) { return _mm512_loadu_ps(p); }
 inline F load(const F16* p) { return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))); }
-inline F load(const BF16* p) {
-  const I bits = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
-  return _mm512_castsi512_ps(_mm512_slli_epi32(bits, 16));
-}
 inline void store(float* p, F a) { _mm512_storeu_ps(p, a); }
 inline F set(float x) { return _mm512_set1_ps(x); }
 inline F fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
@@ -19,6 +15,8 @@ inline I set_int(int32_t x) { return _mm512_set1_epi32(x); }
 inline I mul_int(I a, I b) { return _mm512_mullo_epi32(a, b); }
 inline I add_int(I a, I b) { return _mm512_add_epi32(a, b); }
 inline F to_float(I a) { return _mm512_cvtepi32_ps(a); }
+inline F upper(I words) { return _mm512_castsi512_ps(_mm512_and_si512(words, _mm512_set1_epi32(-65536))); }
+inline F lower(I words) { return _mm512_castsi512_ps(_mm512_slli_epi32(words, 16)); }
 
 inline void add_fifth_bits(const uint8_t* bits, uint8_t* codes) {
   for (int t = 0; t < 1024; t += 64) {

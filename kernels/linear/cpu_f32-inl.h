@@ -1,67 +1,19 @@
 // Included by cpu_<isa>.cpp (see cpu_kernels-inl.h): f32 arithmetic. Quantised weights are expanded to a tile
 // of 32 columns that stays in L1 and serves all rows.
 
-// R rows by C vectors of lanes: one FMA chain for each, over k, from 0 if `fresh`.
-template <int R, int C, class W>
-inline void fma_tile(const W* __restrict w, const float* __restrict x, int64_t x_row, int64_t k, bool fresh,
-                     float* __restrict sums) {
-  F acc[R][C];
-  WEFT_UNROLL
-  for (int r = 0; r < R; ++r) {
-    WEFT_UNROLL
-    for (int j = 0; j < C; ++j) acc[r][j] = fresh ? set(0) : load(sums + r * kPanel + j * kLanes);
-  }
-  for (int64_t i = 0; i < k; ++i) {
-    F wi[C];
-    WEFT_UNROLL
-    for (int j = 0; j < C; ++j) wi[j] = load(w + i * kPanel + j * kLanes);
-    WEFT_UNROLL
-    for (int r = 0; r < R; ++r) {
-      const F xi = set(x[r * x_row + i]);
-      WEFT_UNROLL
-      for (int j = 0; j < C; ++j) acc[r][j] = fma(xi, wi[j], acc[r][j]);
-    }
-  }
-  WEFT_UNROLL
-  for (int r = 0; r < R; ++r) {
-    WEFT_UNROLL
-    for (int j = 0; j < C; ++j) store(sums + r * kPanel + j * kLanes, acc[r][j]);
-  }
-}
+template <class T>
+struct OneStep {
+  using W = T;
+  using X = float;
+  static constexpr int kX = 1;
+  static F load(const W* w) { return ::weft::cpu::load(w); }
+  static F add(F acc, F w, const X* x) { return fma(set(*x), w, acc); }
+};
 
-// All lanes of a panel; a single row takes them at once, so that the panel is read in one stream.
-template <int R, class W>
-void fma_lanes(const W* w, const float* x, int64_t x_row, int64_t k, bool fresh, float* sums) {
-  constexpr int C = R == 1 ? kPanel / kLanes : 2;
-  for (int lane = 0; lane < kPanel; lane += C * kLanes) fma_tile<R, C>(w + lane, x, x_row, k, fresh, sums + lane);
-}
-
-template <class W, int... R>
-inline void fma_row_tile(std::integer_sequence<int, R...>, int64_t rows, const W* w, const float* x, int64_t x_row,
-                         int64_t k, bool fresh, float* sums) {
-  static constexpr decltype(&fma_lanes<1, W>) kByRows[] = {fma_lanes<R + 1, W>...};
-  kByRows[rows - 1](w, x, x_row, k, fresh, sums);
-}
-
-template <class W>
-inline void fma_all_rows(const W* w, const float* x, int64_t x_row, int64_t k, int64_t rows, bool fresh, float* sums) {
-  const int64_t tiles = (rows + kFmaRows - 1) / kFmaRows;
-  for (int64_t t = 0; t < tiles; ++t) {
-    const RowTile tile = row_tile(rows, kFmaRows, t);
-    fma_row_tile<W>(std::make_integer_sequence<int, kFmaRows>(), tile.rows, w, x + tile.begin * x_row, x_row, k, fresh,
-                    sums + tile.begin * kPanel);
-  }
-}
-
-constexpr int64_t kFmaChunk = 128;  // of K: what all rows reuse stays in L1
-
-template <class W>
+template <class T>
 void fma_plain(const std::byte* panel, int64_t k_begin, int64_t k_end, const float* x, int64_t x_row, int64_t rows,
                float* sums) {
-  const W* w = reinterpret_cast<const W*>(panel);
-  const int64_t chunk = rows <= kFmaRows ? k_end - k_begin : kFmaChunk;
-  for (int64_t k = k_begin; k < k_end; k += chunk)
-    fma_all_rows(w + k * kPanel, x + (k - k_begin), x_row, min_of(chunk, k_end - k), rows, k == k_begin, sums);
+  sum_chunks<OneStep<T>>(reinterpret_cast<const T*>(panel) + k_begin * kPanel, x, x_row, k_end - k_begin, rows, true, sums);
 }
 
 // tile[k][lane] = weights of a sub-block, exactly as quant::dequantize gives them.
@@ -98,7 +50,7 @@ void fma_quantised(const std::byte* panel, int64_t k_begin, int64_t k_end, const
   for (int64_t k = k_begin / 32 * 32; k < k_end; k += kFmaChunk) {
     const int64_t begin = max_of(k, k_begin), end = min_of(k + kFmaChunk, k_end);
     for (int64_t sub = k; sub < end; sub += 32) dequantise<T>(panel, sub / 32, tile + (sub - k) * kPanel);
-    fma_all_rows(tile + (begin - k) * kPanel, x + (begin - k_begin), x_row, end - begin, rows, begin == k_begin, sums);
+    sum_rows<OneStep<float>>(tile + (begin - k) * kPanel, x + (begin - k_begin), x_row, end - begin, rows, begin == k_begin, sums);
   }
 }
 
@@ -108,7 +60,7 @@ void fma_kernel(DType dtype, const std::byte* panel, int64_t k_begin, int64_t k_
   switch (dtype) {
     case DType::f32: return run(fma_plain<float>);
     case DType::f16: return run(fma_plain<F16>);
-    case DType::bf16: return run(fma_plain<BF16>);
+    case DType::bf16: return run(sum_columns<float>);
     case DType::q8_0: return run(fma_quantised<DType::q8_0>);
     case DType::q4_0: return run(fma_quantised<DType::q4_0>);
     case DType::q4_1: return run(fma_quantised<DType::q4_1>);

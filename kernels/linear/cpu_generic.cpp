@@ -32,9 +32,6 @@ inline F load(const float* p) {
 inline F load(const F16* p) {
   return each<F>([&](int i) { return f16_to_f32(p[i].bits); });
 }
-inline F load(const BF16* p) {
-  return each<F>([&](int i) { return bf16_to_f32(p[i].bits); });
-}
 inline void store(float* p, F a) { std::memcpy(p, a.v, sizeof a); }
 inline F set(float x) {
   return each<F>([&](int) { return x; });
@@ -62,6 +59,12 @@ inline I add_int(I a, I b) {
 }
 inline F to_float(I a) {
   return each<F>([&](int i) { return static_cast<float>(a.v[i]); });
+}
+inline F upper(I words) {
+  return each<F>([&](int i) { return __builtin_bit_cast(float, words.v[i] & -65536); });
+}
+inline F lower(I words) {
+  return each<F>([&](int i) { return __builtin_bit_cast(float, static_cast<uint32_t>(words.v[i]) << 16); });
 }
 struct Weights {
   uint8_t byte[kLanes][4];

@@ -10,6 +10,7 @@ namespace weft::cpu {
 extern const Kernels kGenericKernels;
 #if defined(__x86_64__)
 extern const Kernels kAvx2Kernels, kAvx512Kernels, kAvx512VnniKernels;
+const Kernels* avx512_bf16_kernels();  // null where the instruction sums in another order
 #endif
 
 namespace {
@@ -23,7 +24,10 @@ std::vector<const Kernels*> supported() {
                   __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
   const bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                   __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-  if (v4 && __builtin_cpu_supports("avx512vnni")) sets.push_back(&kAvx512VnniKernels);
+  const bool vnni = v4 && __builtin_cpu_supports("avx512vnni");
+  if (vnni && __builtin_cpu_supports("avx512bf16"))
+    if (const Kernels* bf16 = avx512_bf16_kernels()) sets.push_back(bf16);
+  if (vnni) sets.push_back(&kAvx512VnniKernels);
   if (v4) sets.push_back(&kAvx512Kernels);
   if (v3) sets.push_back(&kAvx2Kernels);
 #endif

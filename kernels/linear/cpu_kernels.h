@@ -9,15 +9,24 @@
 
 namespace weft::cpu {
 
-// 16-bit floats in memory.
+// An f16 in memory.
 struct F16 {
   uint16_t bits;
 };
-struct BF16 {
-  uint16_t bits;
-};
 
-enum class Isa : uint8_t { generic, avx2, avx512, avx512_vnni };
+enum class Isa : uint8_t { generic, avx2, avx512, avx512_vnni, avx512_bf16 };
+
+// While it lives, subnormal operands and results of this thread's vector arithmetic count as zero.
+class FlushSubnormals {
+ public:
+#if defined(__x86_64__)
+  FlushSubnormals() { __builtin_ia32_ldmxcsr(saved_ | 0x8040); }  // FTZ and DAZ
+  ~FlushSubnormals() { __builtin_ia32_ldmxcsr(saved_); }
+
+ private:
+  const unsigned saved_ = __builtin_ia32_stmxcsr();
+#endif
+};
 
 // Four activations or weights along K, as they lie in memory.
 inline int32_t read_word(const std::byte* p) {
@@ -64,6 +73,8 @@ struct Kernels {
 
   // out[0..n) = x rounded to bf16 or f16.
   void (*round)(Arithmetic a, const float* x, int64_t n, float* out);
+  // x rounded to bf16, in words like those of bf16 weights; x[0] is the upper half of out[0], or its lower half if `odd`.
+  void (*round_pairs)(const float* x, bool odd, int64_t n, int32_t* out);
   // The block with the n <= 32 values of x at columns [first, first + n) and zeros elsewhere; its words are
   // `stride` apart. dequantised[0..n) = d * q, unless it is null.
   void (*quantise)(const float* x, int first, int n, std::byte* q, int64_t stride, BlockScale* scale, float* dequantised);
@@ -71,6 +82,9 @@ struct Kernels {
   // x points to the value for k_begin. sum is (rows, 32).
   void (*fma)(DType dtype, const std::byte* panel, int64_t k_begin, int64_t k_end, const float* x, int64_t x_row,
               int64_t rows, float* sum);
+  // The same for bf16 weights and x in words, of which x points to the one that holds k_begin; subnormals count as zero.
+  void (*dot_bf16)(const std::byte* panel, int64_t k_begin, int64_t k_end, const int32_t* x, int64_t x_row, int64_t rows,
+                   float* sum);
   // The q8 form over `count` blocks of 32 stored columns, from `block` of the panel and x_block of x.
   void (*dot)(DType dtype, const std::byte* panel, int64_t block, int64_t count, const QuantisedRows& x, int64_t x_block,
               int64_t rows, float* sum);

@@ -2,7 +2,8 @@
 // y[m, n] = sum_k x[m, k] w[n, k] (+ bias[n])       x: (M, K) f32   w: PackedMatrix (N, K)   y: (M, N) f32
 //
 // Arithmetic a: x is rounded to a first.
-//   f32, f16, bf16   acc = fma(round_a(x), w, acc) over k in ascending order, f32.
+//   f32, f16, bf16   acc = fma(round_a(x), w, acc) over k in ascending order, f32. bf16 times bf16 takes subnormals, of either
+//                    factor and of acc, as zero: so do the CPUs' instructions for it.
 //   q8, w quantised  x in blocks of up to 32 columns: the stored columns' 32-blocks cut at the plan's steps, each
 //                    quantised by quant::quantize_activation. Per block, in ascending order:
 //                    s = exact integer sum of q_x q_w;  acc = fma(float(s), d_x * d_w, acc), and for types with a

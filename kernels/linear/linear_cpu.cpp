@@ -26,12 +26,25 @@ struct Group {
   int64_t row_blocks() const { return (row_end - row_begin + kRowBlock - 1) / kRowBlock; }
 };
 
-// x rounded to the arithmetic: as f32 for plain weights, as q8 for quantised ones.
+// The form of x that a segment of weights takes: words of bf16 pairs where both are bf16, q8 where both are quantised, else the
+// rounded values as f32.
+enum class Form : uint8_t { f32, pairs, q8 };
+Form form_of(DType weights, Arithmetic a) {
+  if (a == Arithmetic::bf16 && weights == DType::bf16) return Form::pairs;
+  return a == Arithmetic::q8 && is_quantised(weights) ? Form::q8 : Form::f32;
+}
+
+// x rounded to the arithmetic, in the forms that its weights take.
 struct Rounded {
   const float* x;
   int64_t x_row;
+  const int32_t* pairs;
+  int64_t pair_row;
   cpu::QuantisedRows q8;
 };
+
+// Words of bf16 pairs a row of k columns covers; the first stored column may be the second of its pair.
+int64_t pair_words(int64_t k, int64_t k_offset) { return (k_offset % 2 + k + 1) / 2; }
 
 struct Work {
   Tensor y;
@@ -42,10 +55,10 @@ struct Work {
   const cpu::Kernels& kernels;
 };
 
-bool any_segment(std::span<const PackedMatrix> w, bool quantised) {
+bool any_segment(std::span<const PackedMatrix> w, Arithmetic a, Form form) {
   for (const PackedMatrix& matrix : w)
     for (const PackedMatrix::Segment& s : matrix.segments())
-      if (is_quantised(s.dtype) == quantised) return true;
+      if (form_of(s.dtype, a) == form) return true;
   return false;
 }
 
@@ -80,10 +93,11 @@ Rounded round_rows(Tensor x, std::span<const PackedMatrix> w, std::span<const Gr
                    const cpu::Kernels& kernels, Context& context) {
   const float* source = x.as<float>();
   const int64_t rows = x.dim(0), k = x.dim(1), k_offset = w[0].k_offset();
-  if (a == Arithmetic::f32) return {source, x.stride[0], {}};
-  Rounded out{nullptr, k, {}};
-  float* plain = a != Arithmetic::q8 || any_segment(w, false) ? context.workspace.array<float>(rows * k) : nullptr;
-  out.x = plain;
+  if (a == Arithmetic::f32) return {source, x.stride[0], nullptr, 0, {}};
+  float* plain = any_segment(w, a, Form::f32) ? context.workspace.array<float>(rows * k) : nullptr;
+  const int64_t words = pair_words(k, k_offset);
+  int32_t* pairs = any_segment(w, a, Form::pairs) ? context.workspace.array<int32_t>(rows * words) : nullptr;
+  Rounded out{plain, k, pairs, words, {}};
   if (a == Arithmetic::q8) {
     for (const KPlan::Step& step : plan.steps) out.q8.blocks += count_blocks(step, k_offset);
     out.q8.q = context.workspace.array<std::byte>(rows * out.q8.blocks * 32 * kernels.q_bytes);
@@ -94,9 +108,10 @@ Rounded round_rows(Tensor x, std::span<const PackedMatrix> w, std::span<const Gr
     for (int64_t m = begin + first; m < begin + last; ++m) {
       const float* from = source + m * x.stride[0];
       float* to = plain ? plain + m * k : nullptr;
+      if (pairs) kernels.round_pairs(from, k_offset % 2, k, pairs + m * words);
       if (a == Arithmetic::q8)
         quantise_row(kernels, from, plan, k_offset, m, find_group(groups, &Group::row_begin, m), out.q8, to);
-      else
+      else if (plain)
         kernels.round(a, from, k, to);
     }
   });
@@ -140,23 +155,26 @@ void store_rows(const Work& work, int out, const float* sums, const Panel& panel
 
 // The plan for one panel and rows [row, row + rows).
 void run_plan(const Work& work, const PackedMatrix& w, const Panel& panel, int64_t row, int64_t rows, float* stack) {
-  const bool q8 = work.arithmetic == Arithmetic::q8 && is_quantised(panel.dtype);
+  const Form form = form_of(panel.dtype, work.arithmetic);
   const int64_t entry = rows * kPanel, k_offset = w.k_offset();
   const Rounded& in = work.input;
   cpu::QuantisedRows q = in.q8;
-  if (q8) q.q += row * q.blocks * 32 * work.kernels.q_bytes, q.scales += row * q.blocks;
+  if (form == Form::q8) q.q += row * q.blocks * 32 * work.kernels.q_bytes, q.scales += row * q.blocks;
   float* top = stack;  // one past the last entry
   int64_t x_block = 0;
   for (const KPlan::Step& step : work.plan.steps) {
-    if (step.k_begin == step.k_end) {
+    const int64_t begin = k_offset + step.k_begin, end = k_offset + step.k_end;
+    if (begin == end) {
       std::memset(top, 0, static_cast<size_t>(entry) * sizeof(float));
-    } else if (q8) {
+    } else if (form == Form::q8) {
       const int64_t blocks = count_blocks(step, k_offset);
       work.kernels.dot(panel.dtype, panel.data, first_block(step.k_begin, k_offset), blocks, q, x_block, rows, top);
       x_block += blocks;
+    } else if (form == Form::pairs) {
+      work.kernels.dot_bf16(panel.data, begin, end, in.pairs + row * in.pair_row + (begin / 2 - k_offset / 2), in.pair_row, rows,
+                            top);
     } else {
-      work.kernels.fma(panel.dtype, panel.data, k_offset + step.k_begin, k_offset + step.k_end,
-                       in.x + row * in.x_row + step.k_begin, in.x_row, rows, top);
+      work.kernels.fma(panel.dtype, panel.data, begin, end, in.x + row * in.x_row + step.k_begin, in.x_row, rows, top);
     }
     for (int i = 0; i < step.merges; ++i, top -= entry) work.kernels.add(top - entry, top, entry);
     if (step.out >= 0)
@@ -197,6 +215,7 @@ int64_t linear_workspace(int64_t m, int64_t k, const KPlan& plan, Arithmetic a, 
   int64_t bytes = Arena::padded(m * static_cast<int64_t>(sizeof(Group))) +
                   Arena::padded(threads * plan.max_depth * std::min(kRowBlock, m) * kPanel * kFloat);
   if (a != Arithmetic::f32) bytes += Arena::padded(m * k * kFloat);
+  if (a == Arithmetic::bf16) bytes += Arena::padded(m * (k / 2 + 1) * kFloat);
   if (a == Arithmetic::q8) {
     int64_t blocks = 0;  // for any k_offset, and for the widest integers
     for (const KPlan::Step& step : plan.steps) blocks += (step.k_end - step.k_begin + 62) / 32;

@@ -1,20 +1,19 @@
 #pragma once
 // Bytes inside a panel of PackedMatrix: 32 rows (lanes) of one segment, along all of k_stored.
 //
-// Plain types:     element [k][lane].
-// Quantised types: blocks one after another along K; a block is its header, then its sub-blocks of 32 columns
-// (one, of
-//                  K types eight).
-//   header    f16 [lane] scale d; q4_1, q5_1: then f16 [lane] minimum m; q4_K, q5_K: then f16 [lane] dmin
-//   sub-block scales   q4_K, q5_K: uint8 [lane] scale, uint8 [lane] minimum; q6_K: int8 [2][lane] scale of
-//   each half
-//             codes    8 bits: [8][lane][4], word (j, lane) holds columns 4 j .. 4 j + 3 of a row. This order
-//             of words is
-//                      "the word order": integer dot products take four neighbours along K in each 32-bit
-//                      lane. 4 bits: [4][lane][4], low nibbles are words j, high nibbles words j + 4
-//             high     fifth bits: bit t belongs to byte t of the word order; q6_K: two upper bits,
-//             [2][lane][4], bits
-//                      2 f and 2 f + 1 belong to word j + 2 f
+// f32, f16:        element [k][lane].
+// bf16:            [k / 2][lane], words whose upper half is the even column and whose lower half is the odd one, zero past the
+//                  end: with its lower half cleared a word is the even column in f32, and the CPUs' dot products of bf16
+//                  pairs add the upper halves first.
+// Quantised types: blocks one after another along K; a block is its header, then its sub-blocks of 32 columns (one, of K types
+//                  eight).
+//   header             f16 [lane] scale d; q4_1, q5_1: then f16 [lane] minimum m; q4_K, q5_K: then f16 [lane] dmin
+//   sub-block scales   q4_K, q5_K: uint8 [lane] scale, uint8 [lane] minimum; q6_K: int8 [2][lane] scale of each half
+//             codes    8 bits: [8][lane][4], word (j, lane) holds columns 4 j .. 4 j + 3 of a row. This order of words is "the
+//                      word order": integer dot products take four neighbours along K in each 32-bit lane.
+//                      4 bits: [4][lane][4], low nibbles are words j, high nibbles words j + 4
+//             high     fifth bits: bit t belongs to byte t of the word order; q6_K: two upper bits, [2][lane][4], bits 2 f and
+//                      2 f + 1 belong to word j + 2 f
 // Codes are GGUF's; of q8_0 they are the int8 + 128.
 #include <cstdint>
 

@@ -1,6 +1,7 @@
 #include "kernels/linear/packed_matrix.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <tuple>
 
@@ -118,16 +119,50 @@ void pack_quantised(DType dtype, const std::byte* row, int64_t blocks, std::byte
   }
 }
 
-// Lanes of one panel side by side, so that each cache line of the panel is written once.
-template <class T>
-void pack_plain(const std::byte* rows, int64_t row_bytes, int lanes, int64_t k, std::byte* panel) {
-  T* out = reinterpret_cast<T*>(panel);
+// Elements [lane][i] to [i][lane], for all lanes side by side, so that each cache line of the panel is written once.
+template <class T, class Transform>
+void interleave(const std::byte* rows, int64_t row_bytes, int lanes, int64_t n, std::byte* panel, Transform transform) {
   constexpr int64_t kTile = 64;
-  for (int64_t k0 = 0; k0 < k; k0 += kTile)
+  for (int64_t begin = 0; begin < n; begin += kTile)
     for (int lane = 0; lane < lanes; ++lane) {
-      const T* row = reinterpret_cast<const T*>(rows + lane * row_bytes);
-      for (int64_t i = k0; i < std::min(k, k0 + kTile); ++i) std::memcpy(&out[i * kLanes + lane], &row[i], sizeof(T));
+      const std::byte* row = rows + lane * row_bytes;
+      for (int64_t i = begin; i < std::min(n, begin + kTile); ++i) {
+        T element;
+        std::memcpy(&element, row + i * static_cast<int64_t>(sizeof(T)), sizeof(T));
+        element = transform(element);
+        std::memcpy(panel + (i * kLanes + lane) * static_cast<int64_t>(sizeof(T)), &element, sizeof(T));
+      }
     }
+}
+
+void pack_plain(DType dtype, const std::byte* rows, int64_t row_bytes, int lanes, int64_t k, std::byte* panel) {
+  const auto same = [](auto x) { return x; };
+  if (dtype == DType::f32) return interleave<uint32_t>(rows, row_bytes, lanes, k, panel, same);
+  if (dtype == DType::f16) return interleave<uint16_t>(rows, row_bytes, lanes, k, panel, same);
+  // bf16: a row's pair of columns is a word already, with its halves the other way round.
+  interleave<uint32_t>(rows, row_bytes, lanes, k / 2, panel, [](uint32_t pair) { return std::rotl(pair, 16); });
+  if (k % 2 == 0) return;
+  for (int lane = 0; lane < lanes; ++lane) {
+    uint16_t last;
+    std::memcpy(&last, rows + lane * row_bytes + (k - 1) * 2, sizeof last);
+    put_word(panel + k / 2 * kLanes * 4, 0, lane, uint32_t{last} << 16);
+  }
+}
+
+float plain_value(DType dtype, const std::byte* panel, int64_t k, int lane) {
+  float value;
+  if (dtype == DType::bf16) {
+    const uint32_t pair = get_word(panel + k / 2 * kLanes * 4, 0, lane);
+    return bf16_to_f32(static_cast<uint16_t>(k % 2 ? pair : pair >> 16));
+  }
+  quant::dequantize(dtype, panel + (k * kLanes + lane) * dtype_info(dtype).block_bytes, &value, 1);
+  return value;
+}
+
+int64_t bytes_of_panel(DType dtype, int64_t k_stored) {
+  if (dtype == DType::bf16) return (k_stored + 1) / 2 * 4 * kLanes;
+  if (!is_quantised(dtype)) return k_stored * dtype_info(dtype).block_bytes * kLanes;
+  return k_stored / dtype_info(dtype).block_elements * packed_format(dtype).block_bytes();
 }
 
 // Values of columns [32 sub, 32 sub + 32) of a packed block, as quant::dequantize gives them.
@@ -195,8 +230,7 @@ int PackedMatrix::add_segment(DType dtype, int64_t n_rows) {
   WEFT_CHECK(k_stored_ % info.block_elements == 0, k_stored_, " columns are not whole blocks of ", info.name);
   Segment s;
   s.dtype = dtype, s.n_begin = n_, s.n_rows = n_rows;
-  s.panel_bytes = is_quantised(dtype) ? k_stored_ / info.block_elements * packed_format(dtype).block_bytes()
-                                      : k_stored_ * info.block_bytes * kPanel;
+  s.panel_bytes = bytes_of_panel(dtype, k_stored_);
   std::tie(s.slab, s.panels) = take_from_slab(s.bytes());
   segments_.push_back(std::move(s));
   n_ += n_rows;
@@ -212,10 +246,8 @@ void PackedMatrix::fill(int segment, int64_t row, int64_t count, const void* row
     std::byte* panel = s.panels + (row + r) / kPanel * s.panel_bytes;
     const std::byte* first = source + r * row_bytes;
     const int lanes = static_cast<int>(std::min<int64_t>(kPanel, count - r));
-    if (s.dtype == DType::f32) {
-      pack_plain<uint32_t>(first, row_bytes, lanes, k_stored_, panel);
-    } else if (!is_quantised(s.dtype)) {
-      pack_plain<uint16_t>(first, row_bytes, lanes, k_stored_, panel);
+    if (!is_quantised(s.dtype)) {
+      pack_plain(s.dtype, first, row_bytes, lanes, k_stored_, panel);
     } else {
       for (int lane = 0; lane < lanes; ++lane)
         pack_quantised(s.dtype, first + lane * row_bytes, k_stored_ / dtype_info(s.dtype).block_elements, panel, lane);
@@ -235,9 +267,7 @@ void PackedMatrix::unpack_row(int64_t n, float* out) const {
   const int lane = static_cast<int>(row % kPanel);
   const std::byte* panel = s->panels + row / kPanel * s->panel_bytes;
   if (!is_quantised(s->dtype)) {
-    const int bytes = dtype_info(s->dtype).block_bytes;
-    for (int64_t k = 0; k < k_; ++k)
-      quant::dequantize(s->dtype, panel + ((k_offset_ + k) * kPanel + lane) * bytes, out + k, 1);
+    for (int64_t k = 0; k < k_; ++k) out[k] = plain_value(s->dtype, panel, k_offset_ + k, lane);
     return;
   }
   const PackedFormat f = packed_format(s->dtype);

@@ -136,8 +136,9 @@ int main(int argc, char** argv) {
   bench_read(pool);
   for (DType dtype : {DType::f32, DType::bf16, DType::f16, DType::q8_0, DType::q4_0, DType::q4_1, DType::q5_0, DType::q5_1,
                       DType::q4_K, DType::q5_K, DType::q6_K}) {
-    for (Arithmetic a : {Arithmetic::f32, Arithmetic::q8}) {
+    for (Arithmetic a : {Arithmetic::f32, Arithmetic::bf16, Arithmetic::q8}) {
       if (a == Arithmetic::q8 && !is_quantised(dtype)) continue;
+      if (a == Arithmetic::bf16 && dtype != DType::bf16) continue;
       if (!filter.empty() && (std::string(name(dtype)) + "/" + name(a)).find(filter) == std::string::npos) continue;
       for (Shape shape : {Shape{576, 960}, Shape{576, 3072}, Shape{1536, 576}, Shape{576, 49152}})
         bench(dtype, a, shape, pool);

@@ -135,6 +135,20 @@ TEST_P(LinearTypes, EmptySumsAndBias) {
   }
 }
 
+// Sums near the smallest normal, made of subnormal and normal factors: instruction sets may not differ in what they flush.
+class PlainLinearTypes : public LinearTypes {};
+TEST_P(PlainLinearTypes, SubnormalsGiveTheSameBits) {
+  constexpr int64_t kColumns = 96;
+  PackedMatrix w(kColumns, 0, kColumns);
+  const auto rows = random_rows(GetParam(), 33, kColumns, 1e-20f, 21);
+  w.append(GetParam(), 33, rows.data(), dtype_bytes(GetParam(), kColumns));
+  std::vector<float> x = random_input(14, kColumns, 22);
+  for (size_t i = 0; i < x.size(); ++i) x[i] *= i % 3 == 0 ? 1e-39f : i % 3 == 1 ? 1e-18f : 1e-20f;
+  for (Arithmetic a : kArithmetics) check(w, x, tree_plan(kColumns, 3), label(GetParam(), a, 14, 33, kColumns), a);
+}
+INSTANTIATE_TEST_SUITE_P(All, PlainLinearTypes, ::testing::Values(DType::f32, DType::f16, DType::bf16),
+                         [](const auto& p) { return std::string(name(p.param)); });
+
 INSTANTIATE_TEST_SUITE_P(All, LinearTypes, ::testing::ValuesIn(kWeights),
                          [](const auto& p) { return std::string(name(p.param)); });
 
