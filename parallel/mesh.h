@@ -1,6 +1,6 @@
 #pragma once
-// The process grid as a value: pure arithmetic, no communication. world = pp * dp * tp; experts lie over dp *
-// tp of one stage, so with pp = dp = 1 (all that is built) every rank is tensor-parallel rank = world rank.
+// The process grid as a value: pure arithmetic, no communication. world = pp * dp * tp; experts lie over dp * tp of one stage,
+// so with pp = dp = 1 (all that is built) every rank is tensor-parallel rank = world rank.
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -16,8 +16,9 @@ struct Mesh {
   int world = 1, tp = 1, ep = 1, pp = 1, dp = 1;
   int rank = 0;  // in [0, world); with pp = dp = 1 also the tp rank
 
-  // Refuses, naming the valid choices: a product != world, tp > n_heads, ep on a dense model (n_experts ==
-  // 0), ep > n_experts, ep other than 1 or min(tp dp, n_experts), pp > 1, dp > 1.
+  // ep 1: every expert is split over all ranks; above 1: whole experts are spread over the first ep ranks, others own none.
+  // Refuses, naming the valid choices: a product != world, tp > n_heads, ep on a dense model (n_experts == 0),
+  // ep > n_experts, ep > tp dp, pp > 1, dp > 1.
   static Mesh make(int world, int rank, const MeshRequest& request, int n_heads, int n_experts);
   std::string describe() const;  // "tp=2 ep=2 (2 ranks)"
 };

@@ -18,8 +18,10 @@ void mlp_weights(WeightTable& t, const ModelConfig& c, int i) {
 void moe_weights(WeightTable& t, const ModelConfig& c, int i, const std::string& module, const std::string& gate,
                  const std::string& up, const std::string& down) {
   const int64_t H = c.hidden_size, F = c.moe.intermediate_size;
-  const std::string expert = module + "experts.{e}.", stacked = "model.layers.{i}.mlp.experts.", blk = "blk.{i}.";
-  t.matrix(Slot::router, Shard::replicate, c.moe.n_experts, H, module + "gate.weight", blk + "ffn_gate_inp.weight", i);
+  const std::string expert = module + "experts.{e}.", fused = "model.layers.{i}.mlp.", stacked = fused + "experts.";
+  const std::string blk = "blk.{i}.";
+  t.matrix(Slot::router, Shard::replicate, c.moe.n_experts, H, module + "gate.weight", blk + "ffn_gate_inp.weight", i,
+           fused + "gate.weight");
   t.experts(Slot::expert_gate, Shard::mlp, F, H, expert + gate + ".weight", stacked + "gate_up_proj", 2 * F, 0,
             blk + "ffn_gate_exps.weight", i);
   t.experts(Slot::expert_up, Shard::mlp, F, H, expert + up + ".weight", stacked + "gate_up_proj", 2 * F, F,

@@ -12,8 +12,11 @@ std::string fill(std::string pattern, int layer, int expert) {
 }  // namespace
 
 void WeightTable::matrix(Slot slot, Shard shard, int64_t rows, int64_t cols, const std::string& hf, const std::string& gguf,
-                         int layer) {
-  rules_.push_back({slot, shard, layer, -1, rows, cols, {{fill(hf, layer, 0), rows}, {fill(gguf, layer, 0), rows}}});
+                         int layer, const std::string& hf_fused) {
+  std::vector<WeightSource> sources = {{fill(hf, layer, 0), rows}};
+  if (!hf_fused.empty() && hf_fused != hf) sources.push_back({fill(hf_fused, layer, 0), rows});
+  sources.push_back({fill(gguf, layer, 0), rows});
+  rules_.push_back({slot, shard, layer, -1, rows, cols, std::move(sources)});
 }
 
 void WeightTable::vector(Slot slot, Shard shard, int64_t n, const std::string& hf, const std::string& gguf, int layer,

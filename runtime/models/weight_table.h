@@ -48,8 +48,9 @@ class WeightTable {
  public:
   explicit WeightTable(const ModelConfig& config) : config_(config) {}
 
-  // {i} in a name stands for the layer, {e} for the expert.
-  void matrix(Slot slot, Shard shard, int64_t rows, int64_t cols, const std::string& hf, const std::string& gguf, int layer = -1);
+  // {i} in a name stands for the layer, {e} for the expert. hf_fused: what a checkpoint with fused experts calls it, if different.
+  void matrix(Slot slot, Shard shard, int64_t rows, int64_t cols, const std::string& hf, const std::string& gguf, int layer = -1,
+              const std::string& hf_fused = "");
   void vector(Slot slot, Shard shard, int64_t n, const std::string& hf, const std::string& gguf, int layer = -1,
               bool optional = false);
   // The experts of one layer: hf names one tensor an expert; hf_fused, if any, holds all experts' tensors stacked

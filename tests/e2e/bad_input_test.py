@@ -151,7 +151,7 @@ class BadInput(unittest.TestCase):
         self.refused("pp", "--model", DENSE, *IDS, "--pp", 2, ranks=2)
         self.refused("head", "--model", DENSE, *IDS, ranks=5)
         self.refused("ep", "--model", DENSE, *IDS, "--ep", 2, ranks=2)
-        self.refused("ep", "--model", MOE, *IDS, "--ep", 2, ranks=3)
+        self.refused("ep", "--model", MOE, *IDS, "--ep", 3, ranks=2)
         self.refused("ep", "--model", MOE, *IDS, "--ep", 6, ranks=2)
         self.refused("9", "--model", os.path.join(weft.GOLDEN, "llama_bf16"), *IDS, "--tp", 10, ranks=10)
 

@@ -51,11 +51,14 @@ class Score(unittest.TestCase):
                 for ranks in (1, 2, 3, 4):
                     self.assertEqual(self.score(name, ranks), alone, f"{ranks} ranks")
 
-    def test_same_bits_with_experts_split_by_tensor_parallelism(self):
+    def test_same_bits_with_any_degree_of_expert_parallelism(self):
         for name in sorted(os.listdir(weft.GOLDEN)):
-            if is_moe(os.path.join(weft.GOLDEN, name)):
-                with self.subTest(name):
-                    self.assertEqual(self.score(name, 3, "--ep", 1), self.score(name, 0))
+            if not is_moe(os.path.join(weft.GOLDEN, name)):
+                continue
+            alone = self.score(name, 0)
+            for ranks, ep in ((3, 1), (3, 2), (4, 2), (4, 3)):
+                with self.subTest(name, ranks=ranks, ep=ep):
+                    self.assertEqual(self.score(name, ranks, "--ep", ep), alone)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ class Upcycle(unittest.TestCase):
         flags = [*prompt_flags, "--max-tokens", TOKENS, "--ignore-eos", "--threads", 1]
         dense = weft.generate(model, *flags)
         fingerprints = set()
-        for ranks, ep in ((0, 1), (1, 1), (2, 2), (3, 3), (4, 4), (2, 1), (4, 1)):
+        for ranks, ep in ((0, 1), (1, 1), (2, 2), (3, 3), (4, 4), (2, 1), (4, 1), (4, 2)):
             with self.subTest(ranks=ranks, ep=ep):
                 sparse = weft.generate(moe, *flags, "--ep", ep, ranks=ranks)
                 self.assertEqual(sparse["token_ids"], dense["token_ids"])

@@ -44,9 +44,12 @@ def random_config(family, pick):
     """(transformers config, how make_models stores it)"""
     kv = pick.choice([1, 1, 2, 3, 4])
     heads = kv * pick.choice([1, 2, 3, 4])
-    free = family in ("llama", "mistral", "qwen3", "mixtral", "qwen3_moe") and pick.random() < 0.6
+    free = family != "qwen2" and pick.random() < 0.6  # hidden_size is not heads * head_dim
     head_dim = 2 * pick.randint(2, 40)
-    c = dict(vocab_size=pick.randint(20, 700), hidden_size=pick.randint(8, 260) if free else heads * head_dim,
+    hidden = pick.randint(8, 260) if free else heads * head_dim
+    if family == "llama":  # transformers wants it
+        hidden = max(hidden // heads, 1) * heads
+    c = dict(vocab_size=pick.randint(20, 700), hidden_size=hidden,
              num_hidden_layers=pick.randint(1, 4), num_attention_heads=heads, num_key_value_heads=kv,
              intermediate_size=pick.choice([pick.randint(1, 100), pick.randint(100, 1400)]),
              tie_word_embeddings=pick.random() < 0.5, rope_parameters=rope(pick), rms_norm_eps=pick.choice([1e-5, 1e-6]),
@@ -54,7 +57,7 @@ def random_config(family, pick):
              attn_implementation="eager", experts_implementation="eager")
     if free:
         c["head_dim"] = head_dim
-    elif family in ("qwen3", "qwen3_moe"):
+    elif family in ("qwen3", "qwen3_moe") or c["rope_parameters"]["rope_type"] == "yarn":  # transformers' YaRN does not derive it
         c["head_dim"] = head_dim
     window = pick.randint(1, 50)
     if family == "llama":
@@ -100,7 +103,7 @@ def meshes(config, pick):
     heads, experts = config.num_attention_heads, getattr(config, "num_local_experts", getattr(config, "num_experts", 0))
     ranks = [n for n in (2, 3, 4) if n <= heads]
     for n in pick.sample(ranks, min(2, len(ranks))):
-        flags = ["--ep", str(pick.randint(1, min(n, experts)))] if experts and pick.random() < 0.7 else []
+        flags = ["--ep", str(pick.randint(1, min(n, experts)))] if experts and pick.random() < 0.8 else []
         yield n, flags + ["--threads", "1"]
 
 

@@ -45,6 +45,8 @@ def router_margin(model, ids):
 
     def look(module, args, output):
         logits = args[0].reshape(-1, module.weight.shape[1]) @ module.weight.T
+        if module.top_k == logits.shape[1]:  # nothing is rejected
+            return
         top = logits.topk(module.top_k + 1, dim=-1).values
         margins.append((top[:, -2] - top[:, -1]).min().item())
 

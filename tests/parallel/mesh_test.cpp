@@ -36,6 +36,7 @@ TEST(Mesh, TakesWhatIsBuilt) {
   EXPECT_EQ(Mesh::make(3, 2, {.tp = 3, .ep = 1, .pp = 1, .dp = 1}, 9, 8).ep, 1);
   EXPECT_EQ(Mesh::make(3, 2, {.ep = 3}, 9, 8).ep, 3);
   EXPECT_EQ(Mesh::make(5, 2, {.ep = 4}, 9, 4).ep, 4);
+  EXPECT_EQ(Mesh::make(5, 2, {.ep = 3}, 9, 4).ep, 3);
   EXPECT_EQ(Mesh::make(1, 0, {.ep = 1}, 9, 0).ep, 1);
 }
 
@@ -49,7 +50,7 @@ TEST(Mesh, RefusesAndNamesTheChoices) {
   EXPECT_THAT(refusal(2, {.pp = 1 << 30, .dp = 1 << 30}, 9, 0), HasSubstr("number of ranks, 2"));
   EXPECT_THAT(refusal(2, {.ep = 2}, 9, 0), HasSubstr("dense"));
   EXPECT_THAT(refusal(2, {.ep = 5}, 9, 4), HasSubstr("4 experts"));
-  EXPECT_THAT(refusal(4, {.ep = 2}, 9, 4), HasSubstr("give 1 (every expert split over the ranks) or 4"));
+  EXPECT_THAT(refusal(2, {.ep = 3}, 9, 4), HasSubstr("2 ranks"));
   for (const int bad : {0, -1, -2147483647}) {
     EXPECT_THAT(refusal(2, {.tp = bad}, 9, 4), HasSubstr("--tp"));
     EXPECT_THAT(refusal(2, {.ep = bad}, 9, 4), HasSubstr("--ep"));
