@@ -33,7 +33,7 @@ const CLI::Range positive(1, 1 << 30);
 
 void add_mesh_flags(CLI::App& command, MeshRequest& mesh, const char* pp_flag) {
   command.add_option("--tp", mesh.tp, "tensor-parallel ranks (default: all ranks)")->check(positive)->group("Mesh");
-  command.add_option("--ep", mesh.ep, "expert-parallel ranks, of which each owns whole experts; 1 splits every expert over all (default: as many as there are experts for)")
+  command.add_option("--ep", mesh.ep, "ranks that own whole experts (default: all, at most one an expert); 1 splits every expert over all ranks")
       ->check(positive)->group("Mesh");
   command.add_option(pp_flag, mesh.pp, "pipeline-parallel ranks (only 1)")->check(positive)->group("Mesh");
   command.add_option("--dp", mesh.dp, "data-parallel groups (only 1)")->check(positive)->group("Mesh");

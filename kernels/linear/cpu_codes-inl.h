@@ -1,9 +1,9 @@
-// Included by cpu_<isa>.cpp (see cpu_kernels-inl.h): packed codes and scales of one sub-block to plain
-// arrays. Loops over whole planes, which compilers turn into vector code.
+// Included by cpu_kernels.cpp and cpu_avx512_dots.cpp, once per instruction set: packed codes and scales of one sub-block to
+// plain arrays.
 
 inline void widen_f16(const std::byte* header, int which, float* out) {
-  const auto* in = reinterpret_cast<const F16*>(header) + which * kPanel;
-  for (int i = 0; i < kPanel; i += kLanes) store(out + i, load(in + i));
+  const auto* in = reinterpret_cast<const f16*>(header) + which * kPanel;
+  for (int i = 0; i < kPanel; i += kLanes) store(load(in + i), out + i);
 }
 
 // d, and the integer scales of K types left apart: out[lane] as int32.
@@ -53,29 +53,42 @@ inline void read_scales(const SubBlock<T>& b, float* d, float* m) {
   }
 }
 
+using Bytes = hn::CappedTag<uint8_t, 64>;
+constexpr int kByteLanes = static_cast<int>(hn::MaxLanes(Bytes()));
+
+HWY_INLINE hn::Vec<Bytes> load_bytes(const uint8_t* p) { return hn::LoadU(Bytes(), p); }
+HWY_INLINE hn::Vec<Bytes> set_bytes(int x) { return hn::Set(Bytes(), static_cast<uint8_t>(x)); }
 // out[0..1024) = the codes in word order, plus `bias`.
 template <DType T>
 inline void expand_codes(const SubBlock<T>& b, uint8_t bias, uint8_t* __restrict out) {
   constexpr PackedFormat f = packed_format(T);
   const auto* __restrict in = reinterpret_cast<const uint8_t*>(b.codes);
+  const Bytes d;
+  const auto add = set_bytes(bias);
   if constexpr (f.code_bytes == 1024) {
-    for (int i = 0; i < 1024; ++i) out[i] = static_cast<uint8_t>(in[i] + bias);
-    return;
-  }
-  const auto* __restrict high = in + f.code_bytes;
-  if constexpr (f.high_bytes == 256) {
-    for (int i = 0; i < 256; ++i) {
-      const uint8_t lo = in[i], lo2 = in[256 + i], h = high[i];
-      out[i] = static_cast<uint8_t>(((lo & 15) | (h & 0x03) << 4) + bias);
-      out[256 + i] = static_cast<uint8_t>(((lo2 & 15) | (h & 0x0c) << 2) + bias);
-      out[512 + i] = static_cast<uint8_t>(((lo >> 4) | (h & 0x30)) + bias);
-      out[768 + i] = static_cast<uint8_t>(((lo2 >> 4) | (h & 0xc0) >> 2) + bias);
+    for (int i = 0; i < 1024; i += kByteLanes) hn::StoreU(hn::Add(load_bytes(in + i), add), d, out + i);
+  } else if constexpr (f.high_bytes == 256) {
+    const uint8_t* __restrict high = in + f.code_bytes;
+    for (int i = 0; i < 256; i += kByteLanes) {
+      const auto first = load_bytes(in + i), second = load_bytes(in + 256 + i), h = load_bytes(high + i);
+      const auto put = [&](int at, hn::Vec<Bytes> low, hn::Vec<Bytes> upper)
+                           HWY_ATTR { hn::StoreU(hn::Add(hn::Or(low, upper), add), d, out + at + i); };
+      put(0, hn::And(first, set_bytes(15)), hn::And(hn::ShiftLeft<4>(h), set_bytes(0x30)));
+      put(256, hn::And(second, set_bytes(15)), hn::And(hn::ShiftLeft<2>(h), set_bytes(0x30)));
+      put(512, hn::ShiftRight<4>(first), hn::And(h, set_bytes(0x30)));
+      put(768, hn::ShiftRight<4>(second), hn::And(hn::ShiftRight<2>(h), set_bytes(0x30)));
     }
-    return;
+  } else {
+    const uint8_t* __restrict high = in + f.code_bytes;  // fifth bits, if any: one a code
+    const auto fifth = [&](int at) HWY_ATTR {
+      if constexpr (f.high_bytes == 0) return add;
+      if constexpr (kByteLanes < 8) return hn::Add(add, set_bytes((high[at / 8] >> at % 8 & 1) * 16));
+      return hn::Add(add, hn::IfThenElseZero(hn::LoadMaskBits(d, high + at / 8), set_bytes(16)));
+    };
+    for (int i = 0; i < 512; i += kByteLanes) {
+      const auto v = load_bytes(in + i);
+      hn::StoreU(hn::Add(hn::And(v, set_bytes(15)), fifth(i)), d, out + i);
+      hn::StoreU(hn::Add(hn::ShiftRight<4>(v), fifth(512 + i)), d, out + 512 + i);
+    }
   }
-  for (int i = 0; i < 512; ++i) {
-    out[i] = static_cast<uint8_t>((in[i] & 15) + bias);
-    out[512 + i] = static_cast<uint8_t>((in[i] >> 4) + bias);
-  }
-  if constexpr (f.high_bytes == 128) add_fifth_bits(high, out);
 }

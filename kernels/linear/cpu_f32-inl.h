@@ -1,13 +1,13 @@
-// Included by cpu_<isa>.cpp (see cpu_kernels-inl.h): f32 arithmetic. Quantised weights are expanded to a tile
-// of 32 columns that stays in L1 and serves all rows.
+// Included by cpu_kernels.cpp, once per instruction set: f32 arithmetic. Quantised weights are expanded to a tile of 32 columns
+// that stays in L1 and serves all rows.
 
 template <class T>
 struct OneStep {
   using W = T;
   using X = float;
   static constexpr int kX = 1;
-  static F load(const W* w) { return ::weft::cpu::load(w); }
-  static F add(F acc, F w, const X* x) { return fma(set(*x), w, acc); }
+  static F32x16 load(const W* w) { return HWY_NAMESPACE::load(w); }
+  static F32x16 add(F32x16 acc, F32x16 w, const X* x) { return fma(set(*x), w, acc); }
 };
 
 template <class T>
@@ -48,9 +48,10 @@ void fma_quantised(const std::byte* panel, int64_t k_begin, int64_t k_end, const
                    float* sums) {
   alignas(64) float tile[kFmaChunk * kPanel];
   for (int64_t k = k_begin / 32 * 32; k < k_end; k += kFmaChunk) {
-    const int64_t begin = max_of(k, k_begin), end = min_of(k + kFmaChunk, k_end);
+    const int64_t begin = std::max(k, k_begin), end = std::min(k + kFmaChunk, k_end);
     for (int64_t sub = k; sub < end; sub += 32) dequantise<T>(panel, sub / 32, tile + (sub - k) * kPanel);
-    sum_rows<OneStep<float>>(tile + (begin - k) * kPanel, x + (begin - k_begin), x_row, end - begin, rows, begin == k_begin, sums);
+    sum_rows<OneStep<float>>(tile + (begin - k) * kPanel, x + (begin - k_begin), x_row, end - begin, rows, begin == k_begin,
+                             sums);
   }
 }
 
@@ -59,7 +60,7 @@ void fma_kernel(DType dtype, const std::byte* panel, int64_t k_begin, int64_t k_
   const auto run = [&](auto f) { f(panel, k_begin, k_end, x, x_row, rows, sums); };
   switch (dtype) {
     case DType::f32: return run(fma_plain<float>);
-    case DType::f16: return run(fma_plain<F16>);
+    case DType::f16: return run(fma_plain<f16>);
     case DType::bf16: return run(sum_columns<float>);
     case DType::q8_0: return run(fma_quantised<DType::q8_0>);
     case DType::q4_0: return run(fma_quantised<DType::q4_0>);
@@ -74,5 +75,5 @@ void fma_kernel(DType dtype, const std::byte* panel, int64_t k_begin, int64_t k_
 }
 
 void add_kernel(float* to, const float* from, int64_t n) {
-  for (int64_t i = 0; i < n; i += kLanes) store(to + i, add(load(to + i), load(from + i)));
+  for (int64_t i = 0; i < n; i += kLanes) store(load(to + i) + load(from + i), to + i);
 }

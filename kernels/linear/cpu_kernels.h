@@ -1,20 +1,15 @@
 #pragma once
-// The inner loops of cpu::linear, compiled once for each instruction set and chosen at run time. Every set
+// The inner loops of cpu::linear, compiled once for each instruction set and chosen at run time: Highway's targets
+// (cpu_kernels.cpp), and on AVX-512 the dot-product instructions that Highway 1.0 does not have (cpu_avx512_dots.cpp). Every set
 // gives the same bits: lanes run along N, so no sum is ever split across lanes, and integer sums are exact.
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "kernels/core/dtype.h"
 
 namespace weft::cpu {
-
-// An f16 in memory.
-struct F16 {
-  uint16_t bits;
-};
-
-enum class Isa : uint8_t { generic, avx2, avx512, avx512_vnni, avx512_bf16 };
 
 // While it lives, subnormal operands and results of this thread's vector arithmetic count as zero.
 class FlushSubnormals {
@@ -27,13 +22,6 @@ class FlushSubnormals {
   const unsigned saved_ = __builtin_ia32_stmxcsr();
 #endif
 };
-
-// Four activations or weights along K, as they lie in memory.
-inline int32_t read_word(const std::byte* p) {
-  int32_t word;
-  __builtin_memcpy(&word, p, sizeof word);
-  return word;
-}
 
 // One quantised block of one row of x, besides its 32 integers.
 struct BlockScale {
@@ -67,7 +55,7 @@ struct QuantisedRows {
 };
 
 struct Kernels {
-  Isa isa;
+  const char* name;
   int q_bytes;    // width of a quantised activation. 1: int8, 2: int16
   int tile_rows;  // limit of the tiles in QuantisedRows
 
@@ -92,10 +80,13 @@ struct Kernels {
   void (*add)(float* to, const float* from, int64_t n);
 };
 
-// The best set this CPU has, or the one chosen by use_isa().
+// The best set this CPU has, or the one chosen by use_kernels().
 const Kernels& kernels();
-// All sets this CPU can run, for tests; and the choice among them.
-std::vector<Isa> supported_isas();
-void use_isa(Isa isa);
+// All sets this CPU can run, best first, for tests and benchmarks; and the choice among them.
+std::vector<const Kernels*> supported_kernels();
+void use_kernels(const Kernels* set);  // null: the best again
+
+// `set`, which Highway chose, with the dot-product instructions of this CPU added one after the other; empty if it has none.
+std::span<const Kernels> with_dot_instructions(const Kernels& set);
 
 }  // namespace weft::cpu

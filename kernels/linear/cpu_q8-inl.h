@@ -1,5 +1,8 @@
-// Included by cpu_<isa>.cpp (see cpu_kernels-inl.h): q8 arithmetic, exact integer sums of 32 products, scaled
-// and added in block order.
+// Included by cpu_kernels.cpp and cpu_avx512_dots.cpp, once per instruction set: q8 arithmetic, exact integer sums of 32
+// products, scaled and added in block order. The including namespace has defined
+//   Weights, Inputs, kCodeBytes   load_weights(p): 16 words of four unsigned bytes; set_inputs(p): one word of four activations of
+//                                 kCodeBytes each, for all lanes; dot(acc, w, x) adds the four products of each lane
+//   kDotRows                      rows of x in a register tile
 
 // Adding and taking away 1.5 * 2^23 rounds |v| < 2^22 to the nearest integer, ties to even, and leaves it in
 // the low bits.
@@ -68,69 +71,73 @@ inline void expand(const std::byte* panel, int64_t index, CodeTile& tile) {
   }
 }
 
-// Integer sums of R rows by 2 vectors of lanes over steps [begin, end) of a block; `half` of the block for
+// Integer sums of R rows by kTileVectors of lanes over steps [begin, end) of a block; `half` of the block for
 // q6_K, else 2.
 template <int R>
-inline void dot_steps(const CodeTile& tile, int lane, int half, const std::byte* q, const BlockScale* scales, I sum[R][2]) {
+inline void dot_steps(const CodeTile& tile, int lane, int half, const std::byte* q, const BlockScale* scales,
+                      I32x16 sum[R][kTileVectors]) {
   WEFT_UNROLL
   for (int r = 0; r < R; ++r) {
     const BlockScale& s = scales[r];
     const int32_t start = half == 2 ? s.start : half == 0 ? s.start_half : s.start - s.start_half;
-    sum[r][0] = sum[r][1] = set_int(start);
+    WEFT_UNROLL
+    for (int j = 0; j < kTileVectors; ++j) sum[r][j] = set_int(start);
   }
   const int begin = half == 1 ? kSteps / 2 : 0, end = half == 0 ? kSteps / 2 : kSteps;
   WEFT_KEEP_LOOP
   for (int step = begin; step < end; ++step) {
-    const Weights w0 = load_weights(tile.words + (step * kPanel + lane) * 4);
-    const Weights w1 = load_weights(tile.words + (step * kPanel + lane + kLanes) * 4);
+    Weights w[kTileVectors];
+    WEFT_UNROLL
+    for (int j = 0; j < kTileVectors; ++j) w[j] = load_weights(tile.words + (step * kPanel + lane + j * kLanes) * 4);
     WEFT_UNROLL
     for (int r = 0; r < R; ++r) {
       const Inputs x = set_inputs(q + (step * R + r) * kWordBytes);
-      sum[r][0] = dot(sum[r][0], w0, x);
-      sum[r][1] = dot(sum[r][1], w1, x);
+      WEFT_UNROLL
+      for (int j = 0; j < kTileVectors; ++j) sum[r][j] = dot(sum[r][j], w[j], x);
     }
   }
 }
 
 template <DType T, int R>
-inline void dot_block(const CodeTile& tile, int lane, const std::byte* q, const BlockScale* scales, I total[R][2]) {
+inline void dot_block(const CodeTile& tile, int lane, const std::byte* q, const BlockScale* scales,
+                      I32x16 total[R][kTileVectors]) {
   if constexpr (T != DType::q6_K) {
     dot_steps<R>(tile, lane, 2, q, scales, total);
   } else {
-    I second[R][2];
+    I32x16 second[R][kTileVectors];
     dot_steps<R>(tile, lane, 0, q, scales, total);
     dot_steps<R>(tile, lane, 1, q, scales, second);
     WEFT_UNROLL
-    for (int j = 0; j < 2; ++j) {
-      const I scale0 = load_int(tile.half_scale[0] + lane + j * kLanes);
-      const I scale1 = load_int(tile.half_scale[1] + lane + j * kLanes);
+    for (int j = 0; j < kTileVectors; ++j) {
+      const I32x16 scale0 = load_int(tile.half_scale[0] + lane + j * kLanes);
+      const I32x16 scale1 = load_int(tile.half_scale[1] + lane + j * kLanes);
       WEFT_UNROLL
-      for (int r = 0; r < R; ++r) total[r][j] = add_int(mul_int(total[r][j], scale0), mul_int(second[r][j], scale1));
+      for (int r = 0; r < R; ++r) total[r][j] = total[r][j] * scale0 + second[r][j] * scale1;
     }
   }
 }
 
-// R rows by 2 vectors of lanes over `count` blocks; the sums begin at 0 if `fresh`.
+// R rows by kTileVectors of lanes over `count` blocks; the sums begin at 0 if `fresh`.
 template <DType T, int R>
 inline void dot_tile(const CodeTile* tiles, int count, int lane, const std::byte* q, const BlockScale* scales, bool fresh,
                      float* __restrict sums) {
-  F acc[R][2];
+  F32x16 acc[R][kTileVectors];
   WEFT_UNROLL
   for (int r = 0; r < R; ++r) {
     WEFT_UNROLL
-    for (int j = 0; j < 2; ++j) acc[r][j] = fresh ? set(0) : load(sums + r * kPanel + lane + j * kLanes);
+    for (int j = 0; j < kTileVectors; ++j) acc[r][j] = fresh ? set(0) : load(sums + r * kPanel + lane + j * kLanes);
   }
   for (int b = 0; b < count; ++b, q += kSteps * R * kWordBytes, scales += R) {
     const CodeTile& tile = tiles[b];
-    I total[R][2];
+    I32x16 total[R][kTileVectors];
     dot_block<T, R>(tile, lane, q, scales, total);
     WEFT_UNROLL
-    for (int j = 0; j < 2; ++j) {
-      const F d = load(tile.d + lane + j * kLanes);
+    for (int j = 0; j < kTileVectors; ++j) {
+      const F32x16 d = load(tile.d + lane + j * kLanes);
       WEFT_UNROLL
-      for (int r = 0; r < R; ++r) acc[r][j] = fma(to_float(total[r][j]), mul(set(scales[r].d), d), acc[r][j]);
+      for (int r = 0; r < R; ++r) acc[r][j] = fma(to_float(total[r][j]), set(scales[r].d) * d, acc[r][j]);
       if constexpr (kHasMin<T>) {
-        const F m = load(tile.m + lane + j * kLanes);
+        const F32x16 m = load(tile.m + lane + j * kLanes);
         WEFT_UNROLL
         for (int r = 0; r < R; ++r) acc[r][j] = fma(set(scales[r].d_sum), m, acc[r][j]);
       }
@@ -139,13 +146,14 @@ inline void dot_tile(const CodeTile* tiles, int count, int lane, const std::byte
   WEFT_UNROLL
   for (int r = 0; r < R; ++r) {
     WEFT_UNROLL
-    for (int j = 0; j < 2; ++j) store(sums + r * kPanel + lane + j * kLanes, acc[r][j]);
+    for (int j = 0; j < kTileVectors; ++j) store(acc[r][j], sums + r * kPanel + lane + j * kLanes);
   }
 }
 
 template <DType T, int R>
 void dot_lanes(const CodeTile* tiles, int count, const std::byte* q, const BlockScale* scales, bool fresh, float* sums) {
-  for (int lane = 0; lane < kPanel; lane += 2 * kLanes) dot_tile<T, R>(tiles, count, lane, q, scales, fresh, sums);
+  for (int lane = 0; lane < kPanel; lane += kTileVectors * kLanes)
+    dot_tile<T, R>(tiles, count, lane, q, scales, fresh, sums);
 }
 
 template <DType T, int... R>
@@ -173,12 +181,12 @@ void dot_blocks(const std::byte* panel, int64_t block, int64_t count, const Quan
   const int64_t row_tiles = (rows + kDotRows - 1) / kDotRows;
   const int64_t chunk = row_tiles <= 3 ? 1 : kMaxChunk;  // few tiles: one stream is better than reuse
   for (int64_t b = 0; b < count; b += chunk) {
-    const int n = static_cast<int>(min_of(chunk, count - b));
+    const int n = static_cast<int>(std::min(chunk, count - b));
     for (int i = 0; i < n; ++i) expand<T>(panel, block + b + i, tiles[i]);
     for (int64_t t = 0; t < row_tiles; ++t) {
       const RowTile tile = row_tile(rows, kDotRows, t);
       const int64_t first = tile.begin * x.blocks + (x_block + b) * tile.rows;
-      if (rows > 4) prefetch_part<T>(panel, block + b + max_of(chunk, 4), chunk, t, row_tiles);
+      if (rows > 4) prefetch_part<T>(panel, block + b + std::max<int64_t>(chunk, 4), chunk, t, row_tiles);
       dot_row_tile<T>(std::make_integer_sequence<int, kDotRows>(), tile.rows, tiles, n, x.q + first * kSteps * kWordBytes,
                       x.scales + first, b == 0, sums + tile.begin * kPanel);
     }

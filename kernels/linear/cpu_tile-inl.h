@@ -1,14 +1,14 @@
-// Included by cpu_<isa>.cpp (see cpu_kernels-inl.h): the register tile that every product with float sums shares. A Product says
+// Included by cpu_kernels.cpp and cpu_avx512_dots.cpp, once per instruction set: the register tile that every product with float sums shares. A Product says
 // what one step along K takes:
 //   W, X, kX           elements of the panel (32 of them a step) and of a row of x (kX of them a step)
-//   load(w)            kLanes elements of the panel, as add() takes them
+//   load(w)            16 elements of the panel, as add() takes them
 //   add(acc, w, x)     acc plus the products of one step, in ascending k
 
 // R rows by C vectors of lanes: one chain of sums for each, over `steps`, from 0 if `fresh`.
 template <class Product, int R, int C>
 inline void sum_tile(const typename Product::W* __restrict w, const typename Product::X* __restrict x, int64_t x_row,
                      int64_t steps, bool fresh, float* __restrict sums) {
-  F acc[R][C];
+  F32x16 acc[R][C];
   WEFT_UNROLL
   for (int r = 0; r < R; ++r) {
     WEFT_UNROLL
@@ -27,7 +27,7 @@ inline void sum_tile(const typename Product::W* __restrict w, const typename Pro
   WEFT_UNROLL
   for (int r = 0; r < R; ++r) {
     WEFT_UNROLL
-    for (int j = 0; j < C; ++j) store(sums + r * kPanel + j * kLanes, acc[r][j]);
+    for (int j = 0; j < C; ++j) store(acc[r][j], sums + r * kPanel + j * kLanes);
   }
 }
 
@@ -35,7 +35,7 @@ inline void sum_tile(const typename Product::W* __restrict w, const typename Pro
 template <class Product, int R>
 void sum_lanes(const typename Product::W* w, const typename Product::X* x, int64_t x_row, int64_t steps, bool fresh,
                float* sums) {
-  constexpr int C = R == 1 ? kPanel / kLanes : 2;
+  constexpr int C = R == 1 ? kPanel / kLanes : kTileVectors;
   for (int lane = 0; lane < kPanel; lane += C * kLanes)
     sum_tile<Product, R, C>(w + lane, x, x_row, steps, fresh, sums + lane);
 }
@@ -66,5 +66,5 @@ void sum_chunks(const typename Product::W* w, const typename Product::X* x, int6
                 bool fresh, float* sums) {
   const int64_t chunk = rows <= kFmaRows ? steps : kFmaChunk;
   for (int64_t i = 0; i < steps; i += chunk)
-    sum_rows<Product>(w + i * kPanel, x + i * Product::kX, x_row, min_of(chunk, steps - i), rows, fresh && i == 0, sums);
+    sum_rows<Product>(w + i * kPanel, x + i * Product::kX, x_row, std::min(chunk, steps - i), rows, fresh && i == 0, sums);
 }

@@ -171,8 +171,8 @@ void run_plan(const Work& work, const PackedMatrix& w, const Panel& panel, int64
       work.kernels.dot(panel.dtype, panel.data, first_block(step.k_begin, k_offset), blocks, q, x_block, rows, top);
       x_block += blocks;
     } else if (form == Form::pairs) {
-      work.kernels.dot_bf16(panel.data, begin, end, in.pairs + row * in.pair_row + (begin / 2 - k_offset / 2), in.pair_row, rows,
-                            top);
+      work.kernels.dot_bf16(panel.data, begin, end, in.pairs + row * in.pair_row + (begin / 2 - k_offset / 2), in.pair_row,
+                            rows, top);
     } else {
       work.kernels.fma(panel.dtype, panel.data, begin, end, in.x + row * in.x_row + step.k_begin, in.x_row, rows, top);
     }

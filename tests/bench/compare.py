@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Weft beside llama.cpp on the same GGUF files, in turns, with the share of the measured read bandwidth.
+"""Weft beside llama.cpp on the same GGUF files, and beside CTranslate2 where it is installed, in turns, with the share of the
+measured read bandwidth.
 
-  PEERS_DIR=... tests/bench/compare.py --output docs/measurements/llama_cpp.md
+  PEERS_DIR=... tests/bench/compare.py --output docs/measurements/peers.md
 """
 import json
 import os
@@ -38,12 +39,22 @@ def llama(options, path):
     return {"decode": at_0["tg"], "decode512": at_512["tg"], "prefill512": at_0["pp"], "batch8": batch}
 
 
+def ctranslate2(options):
+    script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "ctranslate2_peer.py")
+    model = os.path.join(options.models, "ct2-int8")
+    return json.loads(measure.output_of([options.ctranslate2, script, model, options.threads]))
+
+
 def main():
-    parser = measure.arguments(__doc__.splitlines()[0])
+    parser = measure.arguments("Weft beside llama.cpp and CTranslate2")
+    parser.add_argument("--ctranslate2", default=os.path.join(os.environ.get("PEERS_DIR", ""), "venv-peers", "bin", "python"),
+                        help="a Python that has ctranslate2; it runs models/ct2-int8")
     parser.add_argument("--read-bandwidth", default=os.path.join(measure.SOURCE, "build", "tests", "bench", "read_bandwidth"))
     options = parser.parse_args()
     types = options.types.split(",")
     jobs = {"memory": lambda: {"read": float(measure.output_of([options.read_bandwidth, options.threads]))}}
+    if os.path.exists(options.ctranslate2):
+        jobs["ctranslate2"] = lambda: ctranslate2(options)
     for kind in types:
         path = measure.model(options, kind)
         jobs[f"weft {kind}"] = lambda path=path: weft(options, path)
@@ -57,10 +68,15 @@ def main():
             share = f"{ours['weights'] * ours[key] / read / 1e9:.0%}" if key == "decode" else ""
             rows.append([kind, label, f"{ours[key]:.1f}", f"{theirs[key]:.1f}", f"{ours[key] / theirs[key]:.2f}", share])
         memory.append([kind, f"{ours['weights'] / 2**20:.1f}", f"{ours['rss'] / 2**20:.1f}"])
-    measure.write(options, "SmolLM2-135M beside llama.cpp",
-                  f"Tokens a second, `--dtype auto`. Read bandwidth of 512 MiB in this run: {read:.1f} GB/s; the share is "
+        if kind == "Q8_0" and "ctranslate2" in result:
+            for key in ("decode", "prefill512"):
+                theirs = result["ctranslate2"][key]
+                rows.append([f"{kind}; CTranslate2 int8", FIGURES[key], f"{ours[key]:.1f}", f"{theirs:.1f}",
+                             f"{ours[key] / theirs:.2f}", ""])
+    measure.write(options, "SmolLM2-135M beside llama.cpp and CTranslate2",
+                  f"Tokens a second, `--dtype auto`; the peer is llama.cpp unless said. Read bandwidth of 512 MiB in this run: {read:.1f} GB/s; the share is "
                   "weight bytes times tokens a second over it.",
-                  measure.table(["weights", "figure", "Weft", "llama.cpp", "ratio", "share of read bandwidth"], rows),
+                  measure.table(["weights", "figure", "Weft", "peer", "ratio", "share of read bandwidth"], rows),
                   measure.table(["weights", "packed, MiB", "peak resident, MiB"], memory))
 
 

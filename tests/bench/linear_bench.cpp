@@ -1,5 +1,5 @@
-// Speed of linear on SmolLM2's shapes: GB/s of weights for few rows, GFLOP/s for many, per stored type and
-// instruction set, and what a K plan costs. Usage: linear_bench [threads [isa-index [filter]]]
+// Speed of linear on SmolLM2's shapes: GB/s of weights for few rows, GFLOP/s for many, per stored type and instruction set.
+// Usage: linear_bench [threads [set [filter]], set 0 is the best]
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -35,20 +35,6 @@ std::vector<PackedMatrix> make_weights(DType dtype, Shape shape, int64_t total_b
     copies.back().append(dtype, shape.n, rows.data(), dtype_bytes(dtype, k_stored));
   }
   return copies;
-}
-
-KPlan tree_plan(int64_t k, int64_t unit) {
-  KPlan plan;
-  int count = 0;
-  for (int64_t begin = 0; begin < k; begin += unit) {
-    int merges = 0;
-    for (int n = ++count; n % 2 == 0; n /= 2) ++merges;
-    plan.steps.push_back({begin, std::min(k, begin + unit), merges, -1});
-  }
-  plan.steps.back().merges += __builtin_popcount(static_cast<unsigned>(count)) - 1;
-  plan.steps.back().out = 0;
-  plan.outputs = 1, plan.max_depth = 16;
-  return plan;
 }
 
 // With one thread its own CPU time, which a busy machine disturbs least.
@@ -90,13 +76,7 @@ void bench(DType dtype, Arithmetic a, Shape shape, ThreadPool& pool) {
   }
   const auto warm = make_weights(dtype, shape, 0);
   const double t = best_seconds(warm, 512, shape, plain, a, pool);
-  std::printf(" | M=512 %7.1f GFLOP/s |", 512 * flop / t * 1e-9);
-  for (int64_t unit : {64, 192})
-    std::printf(
-        " plan/%ld %+5.1f %% M=1 %+5.1f %%", unit,
-        100 * (best_seconds(warm, 512, shape, tree_plan(shape.k, unit), a, pool) / t - 1),
-        100 *
-            (best_seconds(w, 1, shape, tree_plan(shape.k, unit), a, pool) / best_seconds(w, 1, shape, plain, a, pool) - 1));
+  std::printf(" | M=512 %7.1f GFLOP/s", 512 * flop / t * 1e-9);
   std::printf("\n");
   std::fflush(stdout);
 }
@@ -128,11 +108,11 @@ void bench_read(ThreadPool& pool) {
 int main(int argc, char** argv) {
   using namespace weft;
   const int threads = argc > 1 ? std::atoi(argv[1]) : available_cpus();
-  const auto isas = cpu::supported_isas();
-  cpu::use_isa(isas.at(argc > 2 ? static_cast<size_t>(std::atoi(argv[2])) : 0));
+  const auto sets = cpu::supported_kernels();
+  cpu::use_kernels(sets.at(argc > 2 ? static_cast<size_t>(std::atoi(argv[2])) : 0));
   const std::string filter = argc > 3 ? argv[3] : "";
   ThreadPool pool(threads, place_threads(threads, 0, 1));
-  std::printf("threads %d, instruction set %d\n", threads, static_cast<int>(cpu::kernels().isa));
+  std::printf("threads %d, %s\n", threads, cpu::kernels().name);
   bench_read(pool);
   for (DType dtype : {DType::f32, DType::bf16, DType::f16, DType::q8_0, DType::q4_0, DType::q4_1, DType::q5_0, DType::q5_1,
                       DType::q4_K, DType::q5_K, DType::q6_K}) {

@@ -45,17 +45,17 @@ std::string label(DType dtype, Arithmetic a, int64_t m, int64_t n, int64_t k) {
 
 class LinearTypes : public ::testing::TestWithParam<DType> {
  protected:
-  void TearDown() override { cpu::use_isa(cpu::supported_isas().front()); }
+  void TearDown() override { cpu::use_kernels(nullptr); }
 
   // Every instruction set against the others in bits, against ref in value.
   static void check(const PackedMatrix& w, const std::vector<float>& x, const KPlan& plan, const std::string& what,
                     Arithmetic a) {
     const std::vector<float> expected = run(ref::linear, x, w, plan, a);
     std::vector<float> first;
-    for (cpu::Isa isa : cpu::supported_isas()) {
-      cpu::use_isa(isa);
+    for (const cpu::Kernels* set : cpu::supported_kernels()) {
+      cpu::use_kernels(set);
       const std::vector<float> y = run(linear, x, w, plan, a);
-      const std::string where = cat(what, " instruction set ", static_cast<int>(isa));
+      const std::string where = cat(what, " with ", set->name);
       if (first.empty()) {
         expect_close(y, expected, x, w, plan, where);
         first = y;

@@ -1,0 +1,58 @@
+// Included by cpu_kernels.cpp and cpu_avx512_dots.cpp, once per instruction set: 16 lanes of int32 beside the F32x16 of
+// kernels/core/simd.h.
+using PartInt = hn::RebindToSigned<Part>;
+
+struct I32x16 {
+  hn::Vec<PartInt> part[kParts];
+};
+
+template <class Fn>
+HWY_INLINE I32x16 each_int_part(Fn fn) {
+  I32x16 out;
+#pragma GCC unroll 16
+  for (int i = 0; i < kParts; ++i) out.part[i] = fn(i);
+  return out;
+}
+
+HWY_INLINE I32x16 load_int(const int32_t* p) {
+  return each_int_part([&](int i) HWY_ATTR { return hn::LoadU(PartInt(), p + i * kPartLanes); });
+}
+HWY_INLINE I32x16 set_int(int32_t x) {
+  return each_int_part([&](int) HWY_ATTR { return hn::Set(PartInt(), x); });
+}
+HWY_INLINE I32x16 operator+(I32x16 a, I32x16 b) {
+  return each_int_part([&](int i) HWY_ATTR { return hn::Add(a.part[i], b.part[i]); });
+}
+HWY_INLINE I32x16 operator*(I32x16 a, I32x16 b) {
+  return each_int_part([&](int i) HWY_ATTR { return hn::Mul(a.part[i], b.part[i]); });
+}
+HWY_INLINE F32x16 to_float(I32x16 a) {
+  return each_part([&](int i) HWY_ATTR { return hn::ConvertTo(Part(), a.part[i]); });
+}
+
+// Words of two bf16 each: the upper halves, the lower halves.
+HWY_INLINE F32x16 upper(I32x16 words) {
+  return each_part([&](int i) HWY_ATTR { return hn::BitCast(Part(), hn::And(words.part[i], hn::Set(PartInt(), -65536))); });
+}
+HWY_INLINE F32x16 lower(I32x16 words) {
+  return each_part([&](int i) HWY_ATTR { return hn::BitCast(Part(), hn::ShiftLeft<16>(words.part[i])); });
+}
+
+using cpu::BlockScale, cpu::FlushSubnormals, cpu::QuantisedRows, cpu::row_tile, cpu::RowTile;
+
+constexpr int kPanel = PackedMatrix::kPanel;
+#if HWY_TARGET <= HWY_AVX3
+constexpr int kTileVectors = 2;  // of lanes in a register tile of more than one row
+#else
+constexpr int kTileVectors = 1;
+#endif
+
+#define WEFT_UNROLL _Pragma("GCC unroll 16")
+#define WEFT_KEEP_LOOP _Pragma("GCC unroll 1")  // unrolled, GCC computes all products first and spills them
+
+// Four activations or weights along K, as they lie in memory.
+inline int32_t read_word(const std::byte* p) {
+  int32_t word;
+  __builtin_memcpy(&word, p, sizeof word);
+  return word;
+}
