@@ -17,6 +17,10 @@ HWY_INLINE I32x16 each_int_part(Fn fn) {
 HWY_INLINE I32x16 load_int(const int32_t* p) {
   return each_int_part([&](int i) HWY_ATTR { return hn::LoadU(PartInt(), p + i * kPartLanes); });
 }
+HWY_INLINE void store_int(I32x16 v, int32_t* p) {
+#pragma GCC unroll 16
+  for (int i = 0; i < kParts; ++i) hn::StoreU(v.part[i], PartInt(), p + i * kPartLanes);
+}
 HWY_INLINE I32x16 set_int(int32_t x) {
   return each_int_part([&](int) HWY_ATTR { return hn::Set(PartInt(), x); });
 }
@@ -25,6 +29,28 @@ HWY_INLINE I32x16 operator+(I32x16 a, I32x16 b) {
 }
 HWY_INLINE I32x16 operator*(I32x16 a, I32x16 b) {
   return each_int_part([&](int i) HWY_ATTR { return hn::Mul(a.part[i], b.part[i]); });
+}
+HWY_INLINE I32x16 operator-(I32x16 a, I32x16 b) {
+  return each_int_part([&](int i) HWY_ATTR { return hn::Sub(a.part[i], b.part[i]); });
+}
+HWY_INLINE I32x16 operator&(I32x16 a, I32x16 b) {
+  return each_int_part([&](int i) HWY_ATTR { return hn::And(a.part[i], b.part[i]); });
+}
+HWY_INLINE I32x16 max(I32x16 a, I32x16 b) {
+  return each_int_part([&](int i) HWY_ATTR { return hn::Max(a.part[i], b.part[i]); });
+}
+HWY_INLINE int32_t max_of(I32x16 v) {
+  auto largest = v.part[0];
+  for (int i = 1; i < kParts; ++i) largest = hn::Max(largest, v.part[i]);
+  return hn::GetLane(hn::MaxOfLanes(PartInt(), largest));
+}
+HWY_INLINE int32_t sum_of(I32x16 v) {
+  auto sum = v.part[0];
+  for (int i = 1; i < kParts; ++i) sum = hn::Add(sum, v.part[i]);
+  return hn::GetLane(hn::SumOfLanes(PartInt(), sum));
+}
+HWY_INLINE I32x16 bits_of(F32x16 v) {
+  return each_int_part([&](int i) HWY_ATTR { return hn::BitCast(PartInt(), v.part[i]); });
 }
 HWY_INLINE F32x16 to_float(I32x16 a) {
   return each_part([&](int i) HWY_ATTR { return hn::ConvertTo(Part(), a.part[i]); });

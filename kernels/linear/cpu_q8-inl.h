@@ -16,31 +16,37 @@ constexpr int kSteps = 8;  // words of a block
 
 // The same arithmetic as quant::quantize_activation.
 void quantise_kernel(const float* x, int first, int n, std::byte* q, int64_t stride, BlockScale* scale, float* dequantised) {
-  alignas(64) float v[32] = {};
-  for (int i = 0; i < n; ++i) v[first + i] = x[i];
-  uint32_t largest = 0;  // as bits of |v|, which order as the values do, Inf and NaN last
-  for (int i = 0; i < 32; ++i) {
-    const uint32_t bits = __builtin_bit_cast(uint32_t, v[i]) & 0x7fffffffu;
-    largest = largest > bits ? largest : bits;
-  }
-  alignas(64) int32_t codes[32] = {};
-  float d = __builtin_bit_cast(float, largest) / 127;
-  const float inverse = 1 / d;
-  if (largest >= 0x7f800000u) {
-    d = __builtin_nanf("");
-  } else if (inverse > 3.4028235e38f) {
-    d = 0;
+  F32x16 v[2];
+  if (n == 32) {
+    v[0] = load(x), v[1] = load(x + kLanes);
   } else {
-    for (int i = 0; i < 32; ++i) {
-      const float shifted = v[i] * inverse + kRoundingShift;
-      codes[i] = __builtin_bit_cast(int32_t, shifted) - __builtin_bit_cast(int32_t, kRoundingShift);
-    }
+    HWY_ALIGN float padded[32] = {};
+    std::copy_n(x, n, padded + first);
+    v[0] = load(padded), v[1] = load(padded + kLanes);
   }
-  int32_t half = 0, rest = 0;
-  for (int i = 0; i < 16; ++i) half += codes[i];
-  for (int i = 16; i < 32; ++i) rest += codes[i];
-  *scale = {d, d * static_cast<float>(half + rest), -128 * (half + rest), -128 * half};
-  alignas(64) Code packed[32];
+  // As bits |v| orders as the values do, Inf and NaN last.
+  const I32x16 magnitude = set_int(0x7fffffff);
+  const auto largest = static_cast<uint32_t>(max_of(max(bits_of(v[0]) & magnitude, bits_of(v[1]) & magnitude)));
+  float d = __builtin_bit_cast(float, largest) / 127;
+  float inverse = 1 / d;
+  bool zero = false;  // all codes
+  if (largest >= 0x7f800000u) {
+    d = __builtin_nanf(""), zero = true;
+  } else if (inverse > 3.4028235e38f) {
+    d = 0, zero = true;
+  }
+  if (zero) inverse = 0, v[0] = v[1] = set(0);
+  const I32x16 shift = bits_of(set(kRoundingShift));
+  HWY_ALIGN int32_t codes[32];
+  int32_t sums[2];
+  for (int h = 0; h < 2; ++h) {
+    const I32x16 rounded = bits_of(v[h] * set(inverse) + set(kRoundingShift)) - shift;
+    store_int(rounded, codes + h * kLanes);
+    sums[h] = sum_of(rounded);
+  }
+  const int32_t sum = sums[0] + sums[1];
+  *scale = {d, d * static_cast<float>(sum), -128 * sum, -128 * sums[0]};
+  HWY_ALIGN Code packed[32];
   for (int i = 0; i < 32; ++i) packed[i] = static_cast<Code>(codes[i]);
   for (int i = 0; kCodeBytes == 2 && i < 32; i += 4) std::swap(packed[i + 1], packed[i + 2]);
   for (int i = 0; i < kSteps; ++i)

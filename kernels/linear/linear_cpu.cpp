@@ -147,7 +147,10 @@ void store_rows(const Work& work, int out, const float* sums, const Panel& panel
   const int64_t y_row = y.stride[y.rank - 2], y_output = y.rank == 3 ? y.stride[0] : 0;
   float* to = y.as<float>() + out * y_output + row * y_row + panel.n_begin;
   for (int64_t m = 0; m < rows; ++m, to += y_row, sums += kPanel) {
-    std::memcpy(to, sums, static_cast<size_t>(panel.n) * sizeof(float));
+    if (panel.n == kPanel)
+      std::memcpy(to, sums, kPanel * sizeof(float));  // a few stores; the general form is a call
+    else
+      std::memcpy(to, sums, static_cast<size_t>(panel.n) * sizeof(float));
     if (bias)
       for (int64_t i = 0; i < panel.n; ++i) to[i] += bias[panel.n_begin + i];
   }
