@@ -1,19 +1,13 @@
 // Included by cpu_kernels.cpp and cpu_avx512_dots.cpp, once per instruction set: packed codes and scales of one sub-block to
 // plain arrays.
 
-inline void widen_f16(const std::byte* header, int which, float* out) {
-  const auto* in = reinterpret_cast<const f16*>(header) + which * kPanel;
-  for (int i = 0; i < kPanel; i += kLanes) store(load(in + i), out + i);
-}
-
-// d, and the integer scales of K types left apart: out[lane] as int32.
-inline void widen_bytes(const std::byte* in, int32_t* out) {
-  const auto* bytes = reinterpret_cast<const uint8_t*>(in);
-  for (int i = 0; i < kPanel; ++i) out[i] = bytes[i];
-}
-inline void widen_signed_bytes(const std::byte* in, int32_t* out) {
-  const auto* bytes = reinterpret_cast<const int8_t*>(in);
-  for (int i = 0; i < kPanel; ++i) out[i] = bytes[i];
+// 16 integer scales of the K types.
+template <class Byte>
+HWY_INLINE I32x16 widen(const std::byte* p) {
+  const hn::Rebind<Byte, PartInt> narrow;
+  return each_int_part([&](int i) HWY_ATTR {
+    return hn::PromoteTo(PartInt(), hn::LoadU(narrow, reinterpret_cast<const Byte*>(p) + i * kPartLanes));
+  });
 }
 
 template <DType T>
@@ -38,18 +32,19 @@ struct SubBlock {
         codes(scales + f.scale_bytes) {}
 };
 
-// Scale and minimum of a sub-block whose codes share one scale (all but q6_K).
+// Scale and minimum of a sub-block; of q6_K only what its two halves share.
 template <DType T>
 inline void read_scales(const SubBlock<T>& b, float* d, float* m) {
-  widen_f16(b.header, 0, d);
-  if constexpr (T == DType::q4_1 || T == DType::q5_1) widen_f16(b.header, 1, m);
-  if constexpr (T == DType::q4_K || T == DType::q5_K) {
-    alignas(64) int32_t scale[kPanel], min[kPanel];
-    widen_bytes(b.scales, scale);
-    widen_bytes(b.scales + kPanel, min);
-    widen_f16(b.header, 1, m);
-    for (int i = 0; i < kPanel; ++i) d[i] *= static_cast<float>(scale[i]);
-    for (int i = 0; i < kPanel; ++i) m[i] = -(m[i] * static_cast<float>(min[i]));
+  const auto* header = reinterpret_cast<const f16*>(b.header);
+  for (int i = 0; i < kPanel; i += kLanes) {
+    F32x16 scale = load(header + i);
+    if constexpr (T == DType::q4_K || T == DType::q5_K) {
+      scale = scale * to_float(widen<uint8_t>(b.scales + i));
+      store(-(load(header + kPanel + i) * to_float(widen<uint8_t>(b.scales + kPanel + i))), m + i);
+    } else if constexpr (kHasMin<T>) {
+      store(load(header + kPanel + i), m + i);
+    }
+    store(scale, d + i);
   }
 }
 

@@ -25,10 +25,10 @@ inline void dequantise(const std::byte* panel, int64_t index, float* __restrict 
   alignas(64) float d[2][kPanel], m[kPanel];
   read_scales(b, d[0], m);
   if constexpr (T == DType::q6_K) {
-    alignas(64) int32_t scale[2][kPanel];
-    for (int h = 0; h < 2; ++h) widen_signed_bytes(b.scales + h * kPanel, scale[h]);
-    for (int i = 0; i < kPanel; ++i) d[1][i] = d[0][i] * static_cast<float>(scale[1][i]);
-    for (int i = 0; i < kPanel; ++i) d[0][i] = d[0][i] * static_cast<float>(scale[0][i]);
+    for (int i = 0; i < kPanel; i += kLanes) {
+      const F32x16 shared = load(d[0] + i);
+      for (int h = 0; h < 2; ++h) store(shared * to_float(widen<int8_t>(b.scales + h * kPanel + i)), d[h] + i);
+    }
   }
   for (int j = 0; j < 8; ++j) {
     const float* scale = T == DType::q6_K ? d[j / 4] : d[0];

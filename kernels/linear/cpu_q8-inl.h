@@ -68,7 +68,7 @@ inline void expand(const std::byte* panel, int64_t index, CodeTile& tile) {
   const SubBlock<T> b(panel, index);
   read_scales(b, tile.d, tile.m);
   if constexpr (T == DType::q6_K)
-    for (int h = 0; h < 2; ++h) widen_signed_bytes(b.scales + h * kPanel, tile.half_scale[h]);
+    for (int i = 0; i < 2 * kPanel; i += kLanes) store_int(widen<int8_t>(b.scales + i), tile.half_scale[0] + i);
   if constexpr (T == DType::q8_0) {
     tile.words = b.codes;
   } else {
