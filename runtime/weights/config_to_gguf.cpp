@@ -11,8 +11,12 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::array<std::pair<const char*, const char*>, 5> kModelTypes = {
-    {{"llama", "llama"}, {"mistral", "llama"}, {"mixtral", "llama"}, {"qwen2", "qwen2"}, {"qwen3", "qwen3"}}};
+constexpr std::array<std::pair<const char*, const char*>, 6> kModelTypes = {{{"llama", "llama"},
+                                                                             {"mistral", "llama"},
+                                                                             {"mixtral", "llama"},
+                                                                             {"qwen2", "qwen2"},
+                                                                             {"qwen3", "qwen3"},
+                                                                             {"qwen3_moe", "qwen3moe"}}};
 
 bool present(const json& object, const char* key) { return object.contains(key) && !object[key].is_null(); }
 
@@ -90,6 +94,13 @@ void put_rope(GgufWriter& writer, const json& config, const std::string& prefix)
     writer.put_f32(prefix + "rope.scaling.attn_factor", number(rope, "attention_factor", 1) / (0.1 * std::log(factor) + 1));
 }
 
+// What GGUF has no word for.
+void check_qwen3_moe(const json& config) {
+  if (!flag(config, "norm_topk_prob", false)) bad_input("config.json: norm_topk_prob false cannot be converted");
+  if (integer(config, "decoder_sparse_step", 1) != 1 || (present(config, "mlp_only_layers") && !config["mlp_only_layers"].empty()))
+    bad_input("config.json: dense layers between MoE layers (decoder_sparse_step, mlp_only_layers) cannot be converted");
+}
+
 }  // namespace
 
 LlamaFamilyShape read_llama_family(const std::string& config_json) {
@@ -100,7 +111,7 @@ LlamaFamilyShape read_llama_family(const std::string& config_json) {
     if (model_type == hugging_face) shape.architecture = gguf;
   if (shape.architecture.empty())
     bad_input("config.json: model_type ", in_quotes(model_type),
-              " cannot be converted; llama, mistral, mixtral, qwen2 and qwen3 can");
+              " cannot be converted; llama, mistral, mixtral, qwen2, qwen3 and qwen3_moe can");
   shape.n_layers = integer(config, "num_hidden_layers");
   constexpr int64_t kMaxLayers = 65536, kMaxExperts = 65536;
   if (shape.n_layers > kMaxLayers)
@@ -110,9 +121,16 @@ LlamaFamilyShape read_llama_family(const std::string& config_json) {
   shape.head_dim = integer(config, "head_dim", model_type == "qwen3" ? 128 : integer(config, "hidden_size") / heads);
   if (shape.head_dim == 0 || shape.head_dim % 2 != 0)
     bad_input("config.json: head_dim ", shape.head_dim, " is not an even number from 2");
-  if (model_type == "mixtral") shape.n_experts = integer(config, "num_local_experts", 8);
+  if (model_type == "mixtral") {
+    shape.n_experts = integer(config, "num_local_experts", 8);
+    shape.experts = {"block_sparse_moe.experts.", "w1", "w3", "w2"};
+  } else if (model_type == "qwen3_moe") {
+    check_qwen3_moe(config);
+    shape.n_experts = integer(config, "num_experts", integer(config, "num_local_experts", 128));
+    shape.experts = {"mlp.experts.", "gate_proj", "up_proj", "down_proj"};
+  }
   if (shape.n_experts > kMaxExperts)
-    bad_input("config.json: num_local_experts is ", shape.n_experts, "; at most ", kMaxExperts, " are possible");
+    bad_input("config.json describes ", shape.n_experts, " experts; at most ", kMaxExperts, " are possible");
   shape.tie_word_embeddings = flag(config, "tie_word_embeddings", false);
   const json rope = rope_parameters(config);
   shape.rope_theta = number(rope, "rope_theta", number(config, "rope_theta", 10000));
@@ -146,7 +164,9 @@ void put_config(GgufWriter& writer, const std::string& config_json) {
   writer.put_u32(prefix + "vocab_size", integer(config, "vocab_size"));
   if (shape.n_experts > 0) {
     writer.put_u32(prefix + "expert_count", shape.n_experts);
-    writer.put_u32(prefix + "expert_used_count", integer(config, "num_experts_per_tok", 2));
+    writer.put_u32(prefix + "expert_used_count", integer(config, "num_experts_per_tok", model_type == "mixtral" ? 2 : 8));
+    if (model_type == "qwen3_moe")
+      writer.put_u32(prefix + "expert_feed_forward_length", integer(config, "moe_intermediate_size", 768));
   }
   constexpr int64_t kMistralDefault = 4096;  // of a config.json that does not mention it; null switches it off
   if (model_type == "mistral" && !config.contains("sliding_window"))

@@ -101,11 +101,11 @@ void write_tensors(Checkpoint& source, GgufWriter& writer, const std::vector<Out
 }
 
 // The experts of one layer and one projection as one stacked tensor.
-OutputTensor stack_experts(const Checkpoint& source, const LlamaFamilyShape& shape, int64_t layer, const char* w,
+OutputTensor stack_experts(const Checkpoint& source, const LlamaFamilyShape& shape, int64_t layer, const std::string& matrix,
                            const char* gguf) {
   OutputTensor stacked{cat("blk.", layer, ".", gguf, ".weight"), {}, {}, {}};
   for (int64_t e = 0; e < shape.n_experts; ++e) {
-    stacked.sources.push_back(cat("model.layers.", layer, ".block_sparse_moe.experts.", e, ".", w, ".weight"));
+    stacked.sources.push_back(cat("model.layers.", layer, ".", shape.experts.module, e, ".", matrix, ".weight"));
     const TensorInfo& info = source.info(stacked.sources.back());
     if (e > 0 && info.shape != source.info(stacked.sources.front()).shape)
       bad_input(source.path(), ": tensor ", stacked.sources.back(), " has another shape than expert 0's");
@@ -115,7 +115,9 @@ OutputTensor stack_experts(const Checkpoint& source, const LlamaFamilyShape& sha
   return stacked;
 }
 
-bool is_expert(const std::string& name) { return name.find(".block_sparse_moe.experts.") != name.npos; }
+bool is_expert(const std::string& name, const LlamaFamilyShape& shape) {
+  return shape.n_experts > 0 && name.find("." + shape.experts.module) != name.npos;
+}
 
 // Old checkpoints carry buffers that follow from the configuration; and a head that is the embedding.
 bool is_redundant(const std::string& name, const LlamaFamilyShape& shape) {
@@ -126,8 +128,8 @@ std::vector<OutputTensor> plan_hugging_face(const Checkpoint& source, const Llam
   std::vector<OutputTensor> tensors;
   size_t experts = 0;
   for (const auto& [name, info] : source.tensors()) {
-    if (is_expert(name)) ++experts;
-    if (is_expert(name) || is_redundant(name, shape)) continue;
+    if (is_expert(name, shape)) ++experts;
+    if (is_expert(name, shape) || is_redundant(name, shape)) continue;
     const auto gguf = llama_gguf_name(name);
     if (!gguf)
       bad_input(source.path(), ": tensor ", in_quotes(name), " has no place in a GGUF of architecture ", shape.architecture);
@@ -142,8 +144,10 @@ std::vector<OutputTensor> plan_hugging_face(const Checkpoint& source, const Llam
   }
   if (shape.n_experts > 0)
     for (int64_t layer = 0; layer < shape.n_layers; ++layer)
-      for (const auto& [w, gguf] : {std::pair("w1", "ffn_gate_exps"), {"w2", "ffn_down_exps"}, {"w3", "ffn_up_exps"}})
-        tensors.push_back(stack_experts(source, shape, layer, w, gguf));
+      for (const auto& [matrix, gguf] : {std::pair(shape.experts.gate, "ffn_gate_exps"),
+                                         {shape.experts.down, "ffn_down_exps"},
+                                         {shape.experts.up, "ffn_up_exps"}})
+        tensors.push_back(stack_experts(source, shape, layer, matrix, gguf));
   if (experts != static_cast<size_t>(shape.n_experts * shape.n_layers * 3))
     bad_input(source.path(), ": ", experts, " expert tensors; config.json describes ", shape.n_experts * shape.n_layers * 3);
   return tensors;

@@ -13,7 +13,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::array<std::string_view, 3> kArchitectures = {"llama", "qwen2", "qwen3"};
+constexpr std::array<std::string_view, 4> kArchitectures = {"llama", "qwen2", "qwen3", "qwen3moe"};
 
 // The keys of one architecture: "llama.block_count" is key("block_count").
 struct Metadata {
@@ -97,6 +97,14 @@ void add_architecture(const Metadata& metadata, json& config) {
   const int64_t experts = file.get_int(metadata.key("expert_count")).value_or(0);
   const int64_t window = file.get_int(metadata.key("attention.sliding_window")).value_or(0);
   std::string model_type = metadata.architecture, form = metadata.architecture == "qwen2" ? "Qwen2" : "Qwen3";
+  if (metadata.architecture == "qwen3moe") {
+    if (experts == 0) bad_input(file.path(), ": metadata ", metadata.key("expert_count"), " is missing");
+    model_type = "qwen3_moe", form = "Qwen3Moe";
+    config["num_experts"] = experts;
+    config["num_experts_per_tok"] = metadata.required_int("expert_used_count");
+    config["moe_intermediate_size"] = metadata.required_int("expert_feed_forward_length");
+    config["norm_topk_prob"] = true;  // so llama.cpp computes it, and so the released models are
+  }
   if (metadata.architecture == "llama") {
     model_type = experts > 0 ? "mixtral" : window > 0 ? "mistral" : "llama";
     form = experts > 0 ? "Mixtral" : window > 0 ? "Mistral" : "Llama";
@@ -109,7 +117,7 @@ void add_architecture(const Metadata& metadata, json& config) {
       config["attention_bias"] = file.tensors().contains("blk.0.attn_q.bias");
       config["mlp_bias"] = file.tensors().contains("blk.0.ffn_gate.bias");
     }
-  } else if (experts > 0 || window > 0) {
+  } else if ((experts > 0 && model_type != "qwen3_moe") || window > 0) {
     bad_input(file.path(), ": experts or a sliding window are not read with the architecture ", metadata.architecture);
   }
   config["model_type"] = model_type;

@@ -1,6 +1,6 @@
 #pragma once
 // GGUF's model metadata and Hugging Face's config.json: translation both ways, so that models read one kind
-// of configuration. Architectures: llama (Hugging Face's llama, mistral, mixtral), qwen2, qwen3.
+// of configuration. Architectures: llama (Hugging Face's llama, mistral, mixtral), qwen2, qwen3, qwen3moe.
 #include <optional>
 #include <string>
 
@@ -20,6 +20,9 @@ struct LlamaFamilyShape {
   std::string architecture;  // GGUF's
   int64_t n_layers = 0, head_dim = 0;
   int64_t n_experts = 0;  // 0: dense
+  struct Experts {
+    std::string module, gate, up, down;  // model.layers.L.MODULE E.GATE.weight
+  } experts;
   bool tie_word_embeddings = false;
   double rope_theta = 10000;
   std::optional<Llama3Rope> llama3_rope;

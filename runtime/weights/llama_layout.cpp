@@ -16,7 +16,7 @@ constexpr std::array<Names, 3> kModel = {{{"model.embed_tokens.weight", "token_e
                                           {"lm_head.weight", "output.weight"}}};
 constexpr std::string_view kHuggingFaceLayer = "model.layers.", kGgufLayer = "blk.";
 // Modules of a layer; each may have .weight and .bias.
-constexpr std::array<Names, 12> kLayer = {{{"input_layernorm", "attn_norm"},
+constexpr std::array<Names, 13> kLayer = {{{"input_layernorm", "attn_norm"},
                                            {"self_attn.q_proj", "attn_q"},
                                            {"self_attn.k_proj", "attn_k"},
                                            {"self_attn.v_proj", "attn_v"},
@@ -27,7 +27,8 @@ constexpr std::array<Names, 12> kLayer = {{{"input_layernorm", "attn_norm"},
                                            {"mlp.gate_proj", "ffn_gate"},
                                            {"mlp.up_proj", "ffn_up"},
                                            {"mlp.down_proj", "ffn_down"},
-                                           {"block_sparse_moe.gate", "ffn_gate_inp"}}};
+                                           {"block_sparse_moe.gate", "ffn_gate_inp"},
+                                           {"mlp.gate", "ffn_gate_inp"}}};
 
 std::optional<std::string> translate(const std::string& name, std::string_view Names::*from, std::string_view Names::*to,
                                      std::string_view from_layer, std::string_view to_layer) {

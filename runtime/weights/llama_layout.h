@@ -1,5 +1,5 @@
 #pragma once
-// How the Llama family (llama, mistral, mixtral, qwen2, qwen3) is written in the two formats: tensor names,
+// How the Llama family (llama, mistral, mixtral, qwen2, qwen3, qwen3_moe) is written in the two formats: tensor names,
 // the row order of q and k, and Llama 3's frequency factors.
 #include <cstdint>
 #include <optional>

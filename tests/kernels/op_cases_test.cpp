@@ -1,10 +1,16 @@
 // Every case of the op harness: against the double reference, across threads, across instruction sets.
 #include <gtest/gtest.h>
 
+#include <ostream>
+
 #include "hwy/targets.h"
 #include "tests/support/op_case.h"
 
 namespace weft::test {
+
+// What CTest shows beside a test's name.
+void PrintTo(const OpCase* op_case, std::ostream* out) { *out << op_case->name; }
+
 namespace {
 
 constexpr uint64_t kSeed = 20'111;

@@ -1,9 +1,15 @@
 #pragma once
 // Problems for linear: weights in stored form, x with nasty values, plans of every shape.
+#include <ostream>
 #include <random>
 #include <vector>
 
 #include "kernels/linear/linear.h"
+
+namespace weft {
+// What a failed test says of its parameter.
+inline void PrintTo(DType dtype, std::ostream* out) { *out << name(dtype); }
+}  // namespace weft
 
 namespace weft::testing {
 
