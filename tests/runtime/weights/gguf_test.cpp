@@ -237,7 +237,7 @@ TEST_F(Gguf, RefusesConfigsByName) {
     return refusal([&] { gguf_config_json(read({.pairs = pairs})); });
   };
   EXPECT_THAT(config({}), HasSubstr("general.architecture is missing"));
-  EXPECT_THAT(config({gguf_string("general.architecture", "mamba\xff")}), HasSubstr("(llama, qwen2, qwen3)"));
+  EXPECT_THAT(config({gguf_string("general.architecture", "mamba\xff")}), HasSubstr("(llama, qwen2, qwen3, qwen3moe)"));
   EXPECT_THAT(config({gguf_string("general.architecture", "llama")}), HasSubstr("llama.attention.head_count is missing"));
   std::vector<std::string> pairs = llama_metadata();
   pairs.push_back(gguf_f32("llama.rope.freq_base", std::nanf("")));
