@@ -36,18 +36,21 @@ struct Plan {
   Partial partial_of(int64_t i) const { return partial_at(partials + i * partial_floats(head_dim)); }
 };
 
-// Longest first: the last tiles of a prompt see the most positions.
+// By rows first, so that most rows of a thread's share are rows that it has made itself.
 int64_t make_tiles(Tile* tiles, std::span<const HeadGroup> groups, const AttentionBatch& batch) {
   int64_t n = 0;
-  for (int s = static_cast<int>(batch.context_len.size()) - 1; s >= 0; --s) {
+  for (size_t s = 0; s < batch.context_len.size(); ++s) {
     const int row_begin = batch.row_offsets[s], row_end = batch.row_offsets[s + 1];
     const int first_position = batch.context_len[s] - (row_end - row_begin);
-    for (const HeadGroup& group : groups)
-      for (int head = group.q_begin; head < group.q_end; head += kTileRows) {
-        const int heads = std::min(group.q_end - head, kTileRows), tokens = kTileRows / heads;
-        for (int row = row_begin + (row_end - row_begin - 1) / tokens * tokens; row >= row_begin; row -= tokens)
-          tiles[n++] = {s, group.kv_head, head, heads, row, std::min(tokens, row_end - row), first_position + row - row_begin};
-      }
+    for (int chunk = row_begin; chunk < row_end; chunk += kTileRows)
+      for (const HeadGroup& group : groups)
+        for (int head = group.q_begin; head < group.q_end; head += kTileRows) {
+          const int heads = std::min(group.q_end - head, kTileRows), tokens = kTileRows / heads;
+          const int chunk_end = std::min(chunk + kTileRows, row_end);
+          for (int row = chunk; row < chunk_end; row += tokens)
+            tiles[n++] = {static_cast<int32_t>(s), group.kv_head, head, heads, row, std::min(tokens, chunk_end - row),
+                          first_position + row - row_begin};
+        }
   }
   return n;
 }

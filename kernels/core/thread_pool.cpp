@@ -2,6 +2,7 @@
 
 #include <sched.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <string_view>
@@ -68,7 +69,7 @@ std::vector<int> place_threads(int threads, int local_rank, int local_size) {
   return {cpus.begin() + first, cpus.begin() + first + threads};
 }
 
-ThreadPool::ThreadPool(int threads, const std::vector<int>& cpus) {
+ThreadPool::ThreadPool(int threads, const std::vector<int>& cpus) : shares_(std::max(threads, 1)) {
   WEFT_CHECK(threads >= 1, threads);
   if (!cpus.empty()) pin_this_thread(cpus[0]);
   for (int i = 1; i < threads; ++i)
@@ -76,33 +77,32 @@ ThreadPool::ThreadPool(int threads, const std::vector<int>& cpus) {
 }
 
 ThreadPool::~ThreadPool() {
-  stop_ = true;
-  epoch_.fetch_add(1, std::memory_order_release);
-  epoch_.notify_all();
+  call_.stop = true;
+  call_.epoch.fetch_add(1, std::memory_order_release);
+  call_.epoch.notify_all();
   for (std::thread& worker : workers_) worker.join();
 }
 
 void ThreadPool::run_erased(Job job, void* fn) {
   if (workers_.empty()) return job(fn, 0);
-  job_ = job;
-  fn_ = fn;
-  running_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
-  epoch_.fetch_add(1, std::memory_order_release);
-  epoch_.notify_all();
+  call_.job = job;
+  call_.fn = fn;
+  const uint32_t epoch = call_.epoch.fetch_add(1, std::memory_order_release) + 1;
+  call_.epoch.notify_all();
   job(fn, 0);
-  const auto idle = [this] { return running_.load(std::memory_order_acquire) == 0; };
-  while (!spin_until(idle)) {
+  const uint32_t all = epoch * static_cast<uint32_t>(workers_.size());
+  while (!spin_until([&] { return finished_.load(std::memory_order_acquire) == all; })) {
   }
 }
 
 void ThreadPool::work(int thread, int cpu) {
   if (cpu >= 0) pin_this_thread(cpu);
   for (uint32_t seen = 0;; ++seen) {
-    if (!spin_until([&] { return epoch_.load(std::memory_order_acquire) != seen; }))
-      epoch_.wait(seen, std::memory_order_acquire);
-    if (stop_) return;
-    job_(fn_, thread);
-    running_.fetch_sub(1, std::memory_order_release);
+    if (!spin_until([&] { return call_.epoch.load(std::memory_order_acquire) != seen; }))
+      call_.epoch.wait(seen, std::memory_order_acquire);
+    if (call_.stop) return;
+    call_.job(call_.fn, thread);
+    finished_.fetch_add(1, std::memory_order_release);
   }
 }
 

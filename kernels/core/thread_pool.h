@@ -33,16 +33,26 @@ class ThreadPool {
     run_erased([](void* f, int thread) { (*static_cast<F*>(f))(thread); }, const_cast<void*>(static_cast<const void*>(&fn)));
   }
 
-  // Calls fn(begin, end, thread) over [0, n) in pieces of `grain`, handed out in order as threads become free.
-  // n <= grain runs inline on the caller.
+  // Calls fn(begin, end, thread) over [0, n) in pieces of `grain`. Each thread takes the pieces of its own share in order, then
+  // what others have left of theirs. n <= grain runs inline on the caller.
   template <class Fn>
   void parallel_for(int64_t n, int64_t grain, Fn&& fn) {
     if (n <= 0) return;
     if (n <= grain || workers_.empty()) return fn(int64_t{0}, n, 0);
-    std::atomic<int64_t> next{0};
-    run([&](int thread) {
-      for (int64_t begin; (begin = next.fetch_add(grain, std::memory_order_relaxed)) < n;)
-        fn(begin, begin + grain < n ? begin + grain : n, thread);
+    const int64_t pieces = (n + grain - 1) / grain;
+    for (int t = 0; t < threads(); ++t) {
+      shares_[t].next.store(pieces * t / threads(), std::memory_order_relaxed);
+      shares_[t].end = pieces * (t + 1) / threads();
+    }
+    run([&, n, grain](int thread) {
+      for (int i = 0; i < threads(); ++i) {
+        Share& share = shares_[(thread + i) % threads()];
+        while (share.next.load(std::memory_order_relaxed) < share.end) {
+          const int64_t piece = share.next.fetch_add(1, std::memory_order_relaxed);
+          if (piece >= share.end) break;
+          fn(piece * grain, piece * grain + grain < n ? piece * grain + grain : n, thread);
+        }
+      }
     });
   }
 
@@ -51,12 +61,22 @@ class ThreadPool {
   void run_erased(Job job, void* fn);
   void work(int thread, int cpu);
 
+  // Between cores of different sockets a cache line takes up to half a microsecond, a decode step has hundreds of regions: what is
+  // written together lies together, and nothing else beside it.
+  struct alignas(64) Call {
+    std::atomic<uint32_t> epoch = 0;  // of the newest job
+    Job job = nullptr;
+    void* fn = nullptr;
+    bool stop = false;
+  };
+  struct alignas(64) Share {
+    std::atomic<int64_t> next = 0;  // piece
+    int64_t end = 0;
+  };
+  Call call_;
+  alignas(64) std::atomic<uint32_t> finished_ = 0;  // jobs, counted once for every worker
+  alignas(64) std::vector<Share> shares_;
   std::vector<std::thread> workers_;
-  Job job_ = nullptr;
-  void* fn_ = nullptr;
-  alignas(64) std::atomic<uint32_t> epoch_{0};    // odd-even irrelevant: each increment is one job
-  alignas(64) std::atomic<int> running_{0};
-  bool stop_ = false;
 };
 
 }  // namespace weft

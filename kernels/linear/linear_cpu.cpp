@@ -1,5 +1,6 @@
-// A task is one panel of weights times up to kRowBlock rows of x: it runs the whole plan and owns its piece
-// of y, so tasks share nothing. Tasks of one panel follow each other, which keeps its weights in cache.
+// A task is one panel of weights times up to kRowBlock rows of x: it runs the whole plan and owns its piece of y, so tasks share
+// nothing. Many rows are cut into one band a thread, as all other ops cut them, so that activations stay with the core that made
+// them; in a band the tasks of one panel follow each other, which keeps its weights in cache.
 #include <algorithm>
 #include <cstring>
 
@@ -187,6 +188,18 @@ void run_plan(const Work& work, const PackedMatrix& w, const Panel& panel, int64
   }
 }
 
+// Where task `index` of a group of `blocks` row blocks and `panels` panels is.
+struct Place {
+  int64_t panel, block;
+};
+Place place_of(int64_t index, int64_t blocks, int64_t panels, int64_t threads) {
+  const int64_t bands = std::min(blocks, threads);
+  int64_t band = bands - 1;
+  while (panels * (blocks * band / bands) > index) --band;
+  const int64_t first = blocks * band / bands, size = blocks * (band + 1) / bands - first, i = index - panels * first;
+  return {i / size, first + i % size};
+}
+
 void run_groups(Tensor y, Tensor x, std::span<const PackedMatrix> w, std::span<const Group> groups, const KPlan& plan,
                 Arithmetic a, Context& context) {
   const cpu::Kernels& kernels = cpu::kernels();
@@ -204,8 +217,9 @@ void run_groups(Tensor y, Tensor x, std::span<const PackedMatrix> w, std::span<c
   context.pool.parallel_for(tasks, grain, [&](int64_t first, int64_t last, int thread) {
     for (int64_t task = first; task < last; ++task) {
       const Group& g = find_group(groups, &Group::first_task, task);
-      const int64_t local = task - g.first_task, row = g.row_begin + local % g.row_blocks() * kRowBlock;
-      run_plan(work, *g.w, find_panel(*g.w, local / g.row_blocks()), row, std::min(kRowBlock, g.row_end - row),
+      const Place place = place_of(task - g.first_task, g.row_blocks(), panels, context.pool.threads());
+      const int64_t row = g.row_begin + place.block * kRowBlock;
+      run_plan(work, *g.w, find_panel(*g.w, place.panel), row, std::min(kRowBlock, g.row_end - row),
                work.stacks + thread * stack_floats);
     }
   });

@@ -2,6 +2,7 @@
 // Usage: read_bandwidth [threads [MiB]]     prints GB/s, the median of 15 passes of `threads` pinned threads
 #include <pthread.h>
 #include <sched.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <barrier>
@@ -9,6 +10,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <span>
 #include <thread>
 #include <vector>
 
@@ -43,6 +45,14 @@ uint64_t sum(const uint64_t* data, size_t n) {
   return total;
 }
 
+// As the weights lie: with pages of 4 KiB the look-ups of their addresses cost a third of the bandwidth.
+std::span<uint64_t> in_huge_pages(size_t words) {
+  void* memory = mmap(nullptr, words * 8, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) std::abort();
+  madvise(memory, words * 8, MADV_HUGEPAGE);
+  return {static_cast<uint64_t*>(memory), words};
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -61,7 +71,8 @@ int main(int argc, char** argv) {
   for (int t = 0; t < threads; ++t) {
     pool.emplace_back([&, t] {
       pin_to(cpus[t % cpus.size()]);
-      const std::vector<uint64_t> data(share, t + 1);  // touched by the thread that reads it
+      const std::span<uint64_t> data = in_huge_pages(share);
+      std::fill(data.begin(), data.end(), t + 1);  // touched by the thread that reads it
       for (int pass = 0; pass <= kPasses; ++pass) {
         sync.arrive_and_wait();
         const auto start = std::chrono::steady_clock::now();
