@@ -90,9 +90,9 @@ inline std::string gguf_tensor(const std::string& name, const std::vector<uint64
 struct GgufParts {
   std::string magic = "GGUF";
   uint32_t version = 3;
-  std::vector<std::string> pairs, tensors;
-  std::string data;
-  std::optional<uint64_t> tensor_count, pair_count;  // the true ones unless set
+  std::vector<std::string> pairs = {}, tensors = {};
+  std::string data = {};
+  std::optional<uint64_t> tensor_count = {}, pair_count = {};  // the true ones unless set
   size_t alignment = 32;
 
   std::string bytes() const {
