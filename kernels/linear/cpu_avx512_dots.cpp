@@ -19,12 +19,12 @@ namespace {
 
 #if HWY_TARGET == HWY_AVX3
 
-#include "kernels/linear/cpu_int-inl.h"
+#include "kernels/linear/cpu_common-inl.h"
 
 WEFT_BEGIN_TARGET("avx512vnni")
 namespace vnni {
 
-constexpr int kDotRows = 6, kCodeBytes = 1;
+constexpr int kCodeBytes = 1;
 using Weights = __m512i;
 using Inputs = __m512i;
 inline Weights load_weights(const std::byte* p) { return _mm512_loadu_si512(p); }
@@ -43,7 +43,6 @@ WEFT_END_TARGET
 WEFT_BEGIN_TARGET("avx512bf16")
 namespace bf16_pairs {
 
-constexpr int kFmaRows = 12;
 inline F32x16 dot_pair(F32x16 acc, I32x16 w, I32x16 x) {
   return {{{_mm512_dpbf16_ps(acc.part[0].raw, (__m512bh)x.part[0].raw, (__m512bh)w.part[0].raw)}}};
 }
@@ -82,7 +81,6 @@ std::vector<cpu::Kernels> supported_dots(cpu::Kernels set) {
   if (!__builtin_cpu_supports("avx512vnni")) return sets;
   set.name = "AVX-512 VNNI";
   set.q_bytes = vnni::kCodeBytes;
-  set.tile_rows = vnni::kDotRows;
   set.quantise = vnni::quantise_kernel;
   set.dot = vnni::dot_kernel;
   sets.push_back(set);

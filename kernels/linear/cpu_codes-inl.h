@@ -53,6 +53,7 @@ constexpr int kByteLanes = static_cast<int>(hn::MaxLanes(Bytes()));
 
 HWY_INLINE hn::Vec<Bytes> load_bytes(const uint8_t* p) { return hn::LoadU(Bytes(), p); }
 HWY_INLINE hn::Vec<Bytes> set_bytes(int x) { return hn::Set(Bytes(), static_cast<uint8_t>(x)); }
+
 // out[0..1024) = the codes in word order, plus `bias`.
 template <DType T>
 inline void expand_codes(const SubBlock<T>& b, uint8_t bias, uint8_t* __restrict out) {

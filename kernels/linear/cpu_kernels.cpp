@@ -17,15 +17,7 @@ HWY_BEFORE_NAMESPACE();
 namespace weft::HWY_NAMESPACE {
 namespace {
 
-#include "kernels/linear/cpu_int-inl.h"
-
-#if HWY_TARGET <= HWY_AVX3
-constexpr int kFmaRows = 12, kDotRows = 6;
-#elif HWY_TARGET <= HWY_AVX2
-constexpr int kFmaRows = 6, kDotRows = 3;
-#else
-constexpr int kFmaRows = 2, kDotRows = 2;
-#endif
+#include "kernels/linear/cpu_common-inl.h"
 
 // acc plus two bf16 products in each lane, the upper halves' first.
 HWY_INLINE F32x16 dot_pair(F32x16 acc, I32x16 w, I32x16 x) { return fma(lower(x), lower(w), fma(upper(x), upper(w), acc)); }

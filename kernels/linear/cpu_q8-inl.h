@@ -2,7 +2,6 @@
 // products, scaled and added in block order. The including namespace has defined
 //   Weights, Inputs, kCodeBytes   load_weights(p): 16 words of four unsigned bytes; set_inputs(p): one word of four activations of
 //                                 kCodeBytes each, for all lanes; dot(acc, w, x) adds the four products of each lane
-//   kDotRows                      rows of x in a register tile
 
 // Adding and taking away 1.5 * 2^23 rounds |v| < 2^22 to the nearest integer, ties to even, and leaves it in
 // the low bits.

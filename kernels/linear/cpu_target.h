@@ -1,7 +1,6 @@
 #pragma once
-// WEFT_BEGIN_TARGET("avx2,fma") … WEFT_END_TARGET: functions between the two may use these instructions,
-// whatever the compiler's own options are. Headers are included outside, so that no inline function of theirs
-// is affected.
+// WEFT_BEGIN_TARGET("avx512vnni") … WEFT_END_TARGET: functions between the two may use these instructions besides those of
+// Highway's target around them. Only -inl.h files are included inside, so that no other header's functions are affected.
 #define WEFT_PRAGMA(text) _Pragma(#text)
 #if defined(__clang__)
 #define WEFT_BEGIN_TARGET(isa) WEFT_PRAGMA(clang attribute push(__attribute__((target(isa))), apply_to = function))

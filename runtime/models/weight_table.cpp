@@ -14,7 +14,7 @@ std::string fill(std::string pattern, int layer, int expert) {
 void WeightTable::matrix(Slot slot, Shard shard, int64_t rows, int64_t cols, const std::string& hf, const std::string& gguf,
                          int layer, const std::string& hf_fused) {
   std::vector<WeightSource> sources = {{fill(hf, layer, 0), rows}};
-  if (!hf_fused.empty() && hf_fused != hf) sources.push_back({fill(hf_fused, layer, 0), rows});
+  if (!hf_fused.empty()) sources.push_back({fill(hf_fused, layer, 0), rows});
   sources.push_back({fill(gguf, layer, 0), rows});
   rules_.push_back({slot, shard, layer, -1, rows, cols, std::move(sources)});
 }

@@ -48,7 +48,7 @@ class WeightTable {
  public:
   explicit WeightTable(const ModelConfig& config) : config_(config) {}
 
-  // {i} in a name stands for the layer, {e} for the expert. hf_fused: what a checkpoint with fused experts calls it, if different.
+  // {i} in a name stands for the layer, {e} for the expert. hf_fused: what a checkpoint with fused experts calls it.
   void matrix(Slot slot, Shard shard, int64_t rows, int64_t cols, const std::string& hf, const std::string& gguf, int layer = -1,
               const std::string& hf_fused = "");
   void vector(Slot slot, Shard shard, int64_t n, const std::string& hf, const std::string& gguf, int layer = -1,

@@ -8,8 +8,8 @@
 #include <random>
 
 #include "kernels/linear/linear.h"
-#include "kernels/quant/quant.h"
 #include "parallel/canonical.h"
+#include "tests/kernels/linear/linear_cases.h"
 
 namespace weft {
 namespace {
@@ -23,18 +23,6 @@ struct Product {
   KPlan plan;
 };
 
-PackedMatrix random_matrix(DType dtype, int64_t n, int64_t k) {
-  std::mt19937 random(1);
-  std::normal_distribution<float> normal(0, 0.05f);
-  std::vector<float> values(static_cast<size_t>(n * k));
-  for (float& v : values) v = normal(random);
-  std::vector<std::byte> rows(static_cast<size_t>(dtype_bytes(dtype, n * k)));
-  quant::quantize(dtype, values.data(), rows.data(), n * k);
-  PackedMatrix matrix(k, 0, k);
-  matrix.append(dtype, n, rows.data(), dtype_bytes(dtype, k));
-  return matrix;
-}
-
 class LayerProducts {
  public:
   LayerProducts(DType dtype, Arithmetic a, int64_t rows, ThreadPool& pool) : arithmetic_(a), rows_(rows), pool_(pool) {
@@ -45,7 +33,7 @@ class LayerProducts {
                  {2 * kMlp, kHidden, KPlan::sequential(kHidden)},
                  {kHidden, kMlp, down}};
     for (int i = 0; i < kLayers; ++i)
-      for (const Product& p : products_) weights_.push_back(random_matrix(dtype, p.n, p.k));
+      for (const Product& p : products_) weights_.push_back(testing::random_matrix(dtype, p.n, p.k, 0, 1));
     std::mt19937 random(2);
     std::normal_distribution<float> normal;
     x_.resize(static_cast<size_t>(rows * kMlp)), y_.resize(static_cast<size_t>(rows * 2 * kMlp));

@@ -90,12 +90,15 @@ def save(model, store, directory):
         make_models.write_hub_keys(directory, store["hub_keys"])
 
 
-def score(command, directory, output):
+def score(command, directory, *flags):
+    """The tensors that `weft score` gives for the directory's model and cases."""
+    output = f"{directory}/out.st"
     done = subprocess.run([*command, "score", "--model", directory, "--input", f"{directory}/cases.json", "--output", output,
-                           "--dtype", "f32", "--log-level", "error"], capture_output=True, text=True, check=False, timeout=120)
+                           "--dtype", "f32", "--log-level", "error", *flags],
+                          capture_output=True, text=True, check=False, timeout=120)
     if done.returncode:
-        raise RuntimeError(done.stderr.strip() or f"exit code {done.returncode}")
-    return load_file(output)
+        raise RuntimeError(f"{flags}: " + (done.stderr.strip() or f"exit code {done.returncode}"))
+    return {name: tensor.clone() for name, tensor in load_file(output).items()}  # the file is written again
 
 
 def meshes(config, pick):
@@ -127,27 +130,17 @@ def check(seed, weft, directory):
     with open(f"{directory}/cases.json", "w", encoding="utf-8") as f:
         json.dump({"cases": [{"input_ids": p} for p in prompts], "greedy_tokens": 5}, f)
 
-    one = score([weft], directory, f"{directory}/one.st")
+    one = score([weft], directory)
     logits = torch.cat([one[f"logits.{i}"] for i in range(len(prompts))])
     error = ((logits - expected).norm() / expected.norm()).item()
     if not error <= (MOE_LIMIT if moe else DENSE_LIMIT):
         return family, f"relative L2 {error:.1e}: {given} {store}"
     for ranks, flags in meshes(config, pick):
         launch = ["mpirun", "--allow-run-as-root", "--oversubscribe", "--bind-to", "none", "-n", str(ranks), weft]
-        many = score_with(launch, flags, directory)
+        many = score(launch, directory, *flags)
         if any(not torch.equal(one[name], many[name]) for name in one):
             return family, f"other bits on {ranks} ranks {flags}: {given} {store}"
     return family, error
-
-
-def score_with(launch, flags, directory):
-    output = f"{directory}/many.st"
-    command = [*launch, "score", "--model", directory, "--input", f"{directory}/cases.json", "--output", output, "--dtype", "f32",
-               "--log-level", "error", *flags]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-    if done.returncode:
-        raise RuntimeError(f"{flags}: " + (done.stderr.strip() or f"exit code {done.returncode}"))
-    return load_file(output)
 
 
 def main():

@@ -1,5 +1,5 @@
 // Included by cpu_kernels.cpp and cpu_avx512_dots.cpp, once per instruction set: 16 lanes of int32 beside the F32x16 of
-// kernels/core/simd.h.
+// kernels/core/simd.h, and the sizes of register tiles.
 using PartInt = hn::RebindToSigned<Part>;
 
 struct I32x16 {
@@ -67,10 +67,13 @@ HWY_INLINE F32x16 lower(I32x16 words) {
 using cpu::BlockScale, cpu::FlushSubnormals, cpu::QuantisedRows, cpu::row_tile, cpu::RowTile;
 
 constexpr int kPanel = PackedMatrix::kPanel;
+// Rows of x in a register tile of float sums and of integer sums, and vectors of lanes in a tile of more than one row.
 #if HWY_TARGET <= HWY_AVX3
-constexpr int kTileVectors = 2;  // of lanes in a register tile of more than one row
+constexpr int kFmaRows = 12, kDotRows = 6, kTileVectors = 2;
+#elif HWY_TARGET <= HWY_AVX2
+constexpr int kFmaRows = 6, kDotRows = 3, kTileVectors = 1;
 #else
-constexpr int kTileVectors = 1;
+constexpr int kFmaRows = 2, kDotRows = 2, kTileVectors = 1;
 #endif
 
 #define WEFT_UNROLL _Pragma("GCC unroll 16")
