@@ -1,13 +1,10 @@
 #pragma once
-// Chat templates: the Jinja subset that the templates of SmolLM2, Llama, Mistral and Qwen use. Anything
-// outside it is refused when the template is parsed (or, for filters, tests and methods, at the latest when
-// it is reached) with one sentence that names the construct and its line. Time and output are bounded.
-// Semantics: Jinja2 as transformers sets it up (trim_blocks and lstrip_blocks on, loop controls, tojson
-// without escapes).
-#include <memory>
+// Chat templates: the names that transformers gives to the Jinja template of a model.
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "runtime/text/jinja/template.h"
 
 namespace weft {
 
@@ -18,11 +15,8 @@ struct ChatMessage {
 
 class ChatTemplate {
  public:
-  // Parses the template. Throws InputError for syntax errors and for what is not supported.
-  explicit ChatTemplate(std::string_view source);
-  ~ChatTemplate();
-  ChatTemplate(ChatTemplate&&) noexcept;
-  ChatTemplate& operator=(ChatTemplate&&) noexcept;
+  // Parses the template. Throws InputError for errors of syntax.
+  explicit ChatTemplate(std::string_view source) : template_(source) {}
 
   // The prompt for a conversation. The text already holds every special token: encode it with add_special =
   // false and parse_special = true. raise_exception() of the template and roles it refuses become InputError.
@@ -30,8 +24,7 @@ class ChatTemplate {
                     std::string_view eos_token) const;
 
  private:
-  struct Program;
-  std::unique_ptr<const Program> program_;
+  jinja::Template template_;
 };
 
 }  // namespace weft

@@ -1,4 +1,4 @@
-#include "runtime/text/jinja_builtins.h"
+#include "runtime/text/jinja/builtins.h"
 
 #include <unicode/locid.h>
 #include <unicode/unistr.h>
@@ -10,7 +10,7 @@
 #include <map>
 
 #include "kernels/core/check.h"
-#include "runtime/text/jinja_lexer.h"
+#include "runtime/text/jinja/lexer.h"
 
 namespace weft::jinja {
 namespace {

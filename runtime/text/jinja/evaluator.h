@@ -2,7 +2,7 @@
 // Runs a parsed template.
 #include <string>
 
-#include "runtime/text/jinja_ast.h"
+#include "runtime/text/jinja/ast.h"
 
 namespace weft::jinja {
 

@@ -1,11 +1,11 @@
-#include "runtime/text/jinja_evaluator.h"
+#include "runtime/text/jinja/evaluator.h"
 
 #include <algorithm>
 #include <cmath>
 
 #include "kernels/core/check.h"
-#include "runtime/text/jinja_builtins.h"
-#include "runtime/text/jinja_lexer.h"
+#include "runtime/text/jinja/builtins.h"
+#include "runtime/text/jinja/lexer.h"
 
 namespace weft::jinja {
 namespace {

@@ -1,10 +1,10 @@
-#include "runtime/text/jinja_lexer.h"
+#include "runtime/text/jinja/lexer.h"
 
 #include <algorithm>
 #include <cctype>
 
 #include "kernels/core/check.h"
-#include "runtime/text/jinja_value.h"
+#include "runtime/text/jinja/value.h"
 #include "runtime/text/utf8.h"
 
 namespace weft::jinja {

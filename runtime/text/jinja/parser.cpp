@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "runtime/text/jinja_expression_parser.h"
+#include "runtime/text/jinja/expression_parser.h"
 
 namespace weft::jinja {
 namespace {

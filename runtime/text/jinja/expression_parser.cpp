@@ -1,9 +1,9 @@
-#include "runtime/text/jinja_expression_parser.h"
+#include "runtime/text/jinja/expression_parser.h"
 
 #include <algorithm>
 #include <charconv>
 
-#include "runtime/text/jinja_builtins.h"
+#include "runtime/text/jinja/builtins.h"
 
 namespace weft::jinja {
 

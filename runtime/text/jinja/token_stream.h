@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "kernels/core/check.h"
-#include "runtime/text/jinja_lexer.h"
+#include "runtime/text/jinja/lexer.h"
 
 namespace weft::jinja {
 

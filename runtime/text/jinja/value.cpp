@@ -1,4 +1,4 @@
-#include "runtime/text/jinja_value.h"
+#include "runtime/text/jinja/value.h"
 
 #include <unicode/uchar.h>
 

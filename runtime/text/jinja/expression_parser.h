@@ -4,8 +4,8 @@
 #include <utility>
 #include <vector>
 
-#include "runtime/text/jinja_ast.h"
-#include "runtime/text/jinja_token_stream.h"
+#include "runtime/text/jinja/ast.h"
+#include "runtime/text/jinja/token_stream.h"
 
 namespace weft::jinja {
 

@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "runtime/text/jinja_value.h"
+#include "runtime/text/jinja/value.h"
 
 namespace weft::jinja {
 
