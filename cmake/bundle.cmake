@@ -1,0 +1,71 @@
+# Run by CPack on the staged tree: copies into it every shared library that weft needs but glibc's, and Open MPI whole
+# (mpirun, its daemon, its components), which OPAL_PREFIX relocates; and the licences of all that is copied.
+set(ROOT ${CPACK_TEMPORARY_INSTALL_DIRECTORY})
+set(LIBRARIES ${ROOT}/${CPACK_WEFT_LIBDIR})
+set(LICENCES ${ROOT}/${CPACK_WEFT_LICENCES})
+set(copied)  # the files' places on this machine
+
+# Copies a file under the name it is known by, without its own ideas of where libraries lie: those would go before ours.
+macro(bundle path directory)
+  get_filename_component(name ${path} NAME)
+  get_filename_component(real ${path} REALPATH)
+  file(MAKE_DIRECTORY ${directory})
+  file(COPY_FILE ${real} ${directory}/${name})
+  file(RPATH_REMOVE FILE ${directory}/${name})
+  list(APPEND copied ${real})
+endmacro()
+
+# Where Open MPI has its parts of a kind: ${result} here, ${result}_RELATIVE below OPAL_PREFIX.
+function(openmpi_directory result kind)
+  foreach(prefix /usr /relocated)
+    execute_process(COMMAND ${CMAKE_COMMAND} -E env OPAL_PREFIX=${prefix} ${OMPI_INFO} --parsable --path ${kind}
+                    OUTPUT_VARIABLE line OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
+    string(REGEX REPLACE "^.*:/" "/" directory "${line}")
+    if(directory MATCHES "^/relocated/(.*)")
+      set(${result}_RELATIVE ${CMAKE_MATCH_1} PARENT_SCOPE)
+    else()
+      set(${result} ${directory} PARENT_SCOPE)
+    endif()
+  endforeach()
+endfunction()
+
+set(executables ${ROOT}/bin/weft)
+set(components)
+find_program(MPIRUN mpirun)
+find_program(ORTED orted)
+find_program(OMPI_INFO ompi_info)
+if(MPIRUN AND ORTED AND OMPI_INFO)
+  list(APPEND executables ${MPIRUN} ${ORTED})
+  openmpi_directory(COMPONENTS pkglibdir)
+  openmpi_directory(MESSAGES pkgdatadir)
+  # Those of special networks need their makers' libraries and stay out; shared memory and TCP remain.
+  file(GLOB components ${COMPONENTS}/mca_*.so)
+  list(FILTER components EXCLUDE REGEX "_(ofi|psm2?|ucx|openib|verbs|portals4|monitoring)\\.so$|/mca_(atomic|memheap|scoll|spml|sshmem)_")
+  foreach(component ${components})
+    bundle(${component} ${ROOT}/${COMPONENTS_RELATIVE})
+  endforeach()
+  file(GLOB messages ${MESSAGES}/help-*.txt)
+  file(COPY ${messages} DESTINATION ${ROOT}/${MESSAGES_RELATIVE})
+  foreach(program ${MPIRUN} ${ORTED})
+    bundle(${program} ${ROOT}/libexec/weft)
+    configure_file(${CMAKE_CURRENT_LIST_DIR}/openmpi.sh ${ROOT}/bin/${name} @ONLY)
+  endforeach()
+endif()
+
+file(GET_RUNTIME_DEPENDENCIES EXECUTABLES ${executables} MODULES ${components} RESOLVED_DEPENDENCIES_VAR libraries
+     PRE_EXCLUDE_REGEXES "^(ld-linux.*|lib(c|m|dl|rt|pthread|resolv|util))\\.so")
+foreach(library ${libraries})
+  bundle(${library} ${LIBRARIES})
+endforeach()
+
+find_program(DPKG_QUERY dpkg-query)
+if(DPKG_QUERY)
+  foreach(file ${copied})
+    execute_process(COMMAND ${DPKG_QUERY} --search ${file} OUTPUT_VARIABLE owner ERROR_QUIET)
+    string(REGEX REPLACE ":.*" "" package "${owner}")
+    if(package AND EXISTS /usr/share/doc/${package}/copyright)
+      file(MAKE_DIRECTORY ${LICENCES})
+      file(COPY_FILE /usr/share/doc/${package}/copyright ${LICENCES}/${package})
+    endif()
+  endforeach()
+endif()
