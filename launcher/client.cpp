@@ -11,12 +11,17 @@
 #include "kernels/core/check.h"
 #include "launcher/job.h"
 #include "launcher/serve_commands.h"
+#include "launcher/standard_streams.h"
 #include "weft/v1/weft.grpc.pb.h"
 
 namespace weft {
 namespace {
 
 using json = nlohmann::ordered_json;
+using SystemTime = std::chrono::system_clock::time_point;
+
+constexpr int max_batch = 1024;             // requests of one GenerateBatch
+constexpr size_t max_batch_bytes = 8 << 20;  // half of what a server takes
 
 class Client {
  public:
@@ -32,9 +37,19 @@ class Client {
   int run_batch();  // the exit code: 1 if some request failed
 
  private:
-  void set_deadline(grpc::ClientContext& context) const;
+  struct Batch {
+    std::vector<v1::GenerateRequest> requests;
+    SystemTime deadline;
+    size_t asked = 0;  // of the requests
+    int64_t tokens = 0;
+    bool failed = false;  // some request
+  };
+
+  SystemTime deadline() const;
   v1::GenerateRequest request(const std::string& prompt) const;
   v1::GenerateRequest batch_request(const std::string& line, int number) const;
+  std::vector<v1::GenerateRequest> read_batch() const;
+  void run_part(Batch& batch);
   void report(const v1::GenerateResponse& last);
 
   const ClientOptions& options_;
@@ -73,10 +88,9 @@ void Client::wait_until_ready() {
   }
 }
 
-void Client::set_deadline(grpc::ClientContext& context) const {
-  if (options_.timeout_s > 0)
-    context.set_deadline(std::chrono::system_clock::now() +
-                         std::chrono::microseconds(static_cast<int64_t>(options_.timeout_s * 1e6)));
+SystemTime Client::deadline() const {
+  if (options_.timeout_s <= 0) return SystemTime::max();
+  return std::chrono::system_clock::now() + std::chrono::microseconds(static_cast<int64_t>(options_.timeout_s * 1e6));
 }
 
 v1::GenerateRequest Client::request(const std::string& prompt) const {
@@ -145,15 +159,16 @@ struct Answer {
 
 void Client::run_prompt() {
   grpc::ClientContext context;
-  set_deadline(context);
+  context.set_deadline(deadline());
   const auto stream = stub_->Generate(&context, request(*options_.prompt));
   Answer answer;
-  for (v1::GenerateResponse message; stream->Read(&message);) {
+  for (v1::GenerateResponse message; !stdout_failed() && stream->Read(&message);) {
     answer.add(message);
     if (options_.json) continue;
     std::fputs(message.text().c_str(), stdout);
     std::fflush(stdout);
   }
+  if (stdout_failed()) return context.TryCancel();
   const grpc::Status status = stream->Finish();
   std::puts(options_.json ? answer.as_json().dump().c_str() : "");
   std::fflush(stdout);
@@ -189,40 +204,56 @@ v1::GenerateRequest Client::batch_request(const std::string& line, int number) c
   }
 }
 
-int Client::run_batch() {
+std::vector<v1::GenerateRequest> Client::read_batch() const {
   std::ifstream file(*options_.batch);
   if (!file) bad_input("cannot read --batch ", *options_.batch);
-  v1::GenerateBatchRequest batch;
+  std::vector<v1::GenerateRequest> requests;
+  int number = 0;
   for (std::string line; std::getline(file, line);)
-    if (!line.empty()) *batch.add_requests() = batch_request(line, batch.requests_size() + 1);
+    if (++number; !line.empty()) requests.push_back(batch_request(line, number));
+  if (requests.empty()) bad_input("--batch ", *options_.batch, " holds no request");
+  return requests;
+}
 
+// One call with as many requests as fit into it.
+void Client::run_part(Batch& batch) {
+  v1::GenerateBatchRequest part;
+  const size_t first = batch.asked;
+  for (size_t bytes = 0; batch.asked < batch.requests.size() && part.requests_size() < max_batch; ++batch.asked) {
+    bytes += batch.requests[batch.asked].ByteSizeLong();
+    if (bytes > max_batch_bytes && batch.asked > first) break;
+    *part.add_requests() = std::move(batch.requests[batch.asked]);
+  }
   grpc::ClientContext context;
-  set_deadline(context);
-  const auto started = std::chrono::steady_clock::now();
-  const auto stream = stub_->GenerateBatch(&context, batch);
+  context.set_deadline(batch.deadline);
+  const auto stream = stub_->GenerateBatch(&context, part);
   std::map<int, Answer> answers;
-  int64_t tokens = 0;
-  bool failed = false;
-  for (v1::GenerateBatchResponse message; stream->Read(&message);) {
+  for (v1::GenerateBatchResponse message; !stdout_failed() && stream->Read(&message);) {
     Answer& answer = answers[message.index()];
     if (message.has_error())
       answer.error = message.error().message();
     else
       answer.add(message.response());
     if (answer.error.empty() && answer.last.finish_reason() == v1::FINISH_REASON_UNSPECIFIED) continue;
-    failed |= !answer.error.empty();
-    tokens += static_cast<int64_t>(answer.ids.size());
-    json result = {{"index", message.index()}};
+    batch.failed |= !answer.error.empty();
+    batch.tokens += static_cast<int64_t>(answer.ids.size());
+    json result = {{"index", first + message.index()}};
     result.update(answer.as_json());
     std::puts(result.dump().c_str());
-    std::fflush(stdout);
     answers.erase(message.index());
   }
+  if (stdout_failed()) return context.TryCancel();
   if (const grpc::Status status = stream->Finish(); !status.ok()) fail(status);
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
-  std::fprintf(stderr, "%d requests, %lld tokens in %.3f s: %.1f tokens/s\n", batch.requests_size(),
-               static_cast<long long>(tokens), seconds, static_cast<double>(tokens) / seconds);
-  return failed ? 1 : 0;
+}
+
+int Client::run_batch() {
+  Batch batch{.requests = read_batch(), .deadline = deadline()};
+  const Stopwatch clock;
+  while (batch.asked < batch.requests.size() && !stdout_failed()) run_part(batch);
+  if (stdout_failed()) return 0;  // every command ends by telling why
+  std::fprintf(stderr, "%zu requests, %lld tokens in %.3f s: %.1f tokens/s\n", batch.requests.size(),
+               static_cast<long long>(batch.tokens), clock.seconds(), static_cast<double>(batch.tokens) / clock.seconds());
+  return batch.failed ? 1 : 0;
 }
 
 }  // namespace

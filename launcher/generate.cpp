@@ -7,6 +7,7 @@
 #include "kernels/core/check.h"
 #include "launcher/job.h"
 #include "launcher/open_tokenizer.h"
+#include "launcher/standard_streams.h"
 #include "runtime/text/chat_template.h"
 #include "runtime/text/detokenizer.h"
 
@@ -126,7 +127,7 @@ void generate(Engine& engine, const GenerateOptions& o, Output& output, Result& 
       result.finish = event.finish;
       result.fingerprint = event.fingerprint;
     }
-    if (output.stopped()) engine.cancel(kId);
+    if (output.stopped() || stdout_failed()) engine.cancel(kId);
   }
   output.finish();
   if (output.stopped()) result.finish = FinishReason::stop;
@@ -183,7 +184,7 @@ int run_generate(const GenerateOptions& o) {
     result.prompt_ids = o.token_ids ? parse_ids(*o.token_ids) : encode_prompt(o, *tokenizer);
     Output output(tokenizer.get(), o.stop, !o.json);
     generate(engine, o, output, result);
-    report(o, engine, result, output);
+    if (!stdout_failed()) report(o, engine, result, output);
   });
 }
 

@@ -12,6 +12,7 @@
 #include "launcher/flags.h"
 #include "launcher/inspect.h"
 #include "launcher/job.h"
+#include "launcher/standard_streams.h"
 #include "launcher/tokenize.h"
 #include "launcher/transform.h"
 #include "parallel/communicator.h"
@@ -217,16 +218,25 @@ int fail(int code, const std::string& sentence) {
   return code;
 }
 
-int main(int argc, char** argv) {
-  Program program;
+int run_command(Program& program, int argc, char** argv) {
   try {
     check_command_name(program.app, argc, argv);
     program.app.parse(argc, argv);
-    set_log_level(program);
-    return program.run();
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return speaks_for_job() ? program.app.exit(error) : 0;  // --help, --version
-    return fail(kBadInput, cat(error.what(), " (see --help)"));
+    bad_input(error.what(), " (see --help)");
+  }
+  set_log_level(program);
+  return program.run();
+}
+
+int main(int argc, char** argv) {
+  try {
+    prepare_standard_streams();
+    Program program;
+    const int code = run_command(program, argc, argv);
+    if (code == 0) finish_stdout();
+    return code;
   } catch (const InputError& error) {
     return fail(kBadInput, error.what());
   } catch (const std::exception& error) {

@@ -23,6 +23,7 @@ class Server:
                                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=env,
                                         start_new_session=True, text=True, errors="replace")
         self.log, self.address, self._ready = [], None, threading.Event()
+        self.last_line = False  # set: after one more line of the log nobody reads it
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         if not self._ready.wait(timeout) or not self.address:
@@ -36,6 +37,9 @@ class Server:
             if found:
                 self.address = found[1]
                 self._ready.set()
+            if self.last_line:
+                self.process.stderr.close()
+                break
         self._ready.set()
 
     def descendants(self, parent=None):
