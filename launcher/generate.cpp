@@ -8,8 +8,8 @@
 #include "launcher/job.h"
 #include "launcher/open_tokenizer.h"
 #include "launcher/standard_streams.h"
+#include "runtime/text/answer_text.h"
 #include "runtime/text/chat_template.h"
-#include "runtime/text/detokenizer.h"
 
 namespace weft {
 namespace {
@@ -45,36 +45,30 @@ std::vector<int32_t> encode_prompt(const GenerateOptions& o, const Tokenizer& to
   const std::string text = o.prompt ? *o.prompt : read_file(*o.prompt_file);
   if (!o.chat) return tokenizer.encode(text, true, true);
   if (tokenizer.chat_template().empty()) bad_input("--chat: the model has no chat template");
-  const auto piece = [&](std::optional<int32_t> id) {
-    return id ? tokenizer.id_to_piece(*id) : std::string_view();
-  };
-  const std::string chat =
-      ChatTemplate(tokenizer.chat_template())
-          .apply({{"user", text}}, true, piece(tokenizer.bos_id()), piece(tokenizer.eos_id()));
+  const auto piece = [&](std::optional<int32_t> id) { return id ? tokenizer.id_to_piece(*id) : std::string_view(); };
+  const std::string chat = ChatTemplate(tokenizer.chat_template())
+                               .apply({{"user", text}}, true, piece(tokenizer.bos_id()), piece(tokenizer.eos_id()));
   return tokenizer.encode(chat, false, true);
 }
 
 // Turns token events into text and shows it as it comes; without a tokenizer it shows ids.
 class Output {
  public:
-  Output(const Tokenizer* tokenizer, const std::vector<std::string>& stop, bool show)
-      : stop_(stop), show_(show), has_text_(tokenizer) {
-    if (tokenizer) detokenizer_.emplace(*tokenizer, true);
+  Output(const Tokenizer* tokenizer, std::span<const int32_t> prompt, const std::vector<std::string>& stop, bool show)
+      : show_(show) {
+    if (tokenizer) answer_.emplace(*tokenizer, prompt, stop);
   }
 
   void token(int32_t id) {
-    print(detokenizer_ ? stop_.push(detokenizer_->push(id)) : cat(first_ ? "" : " ", id));
+    print(answer_ ? answer_->push(id) : cat(first_ ? "" : " ", id));
     first_ = false;
   }
   void finish() {
-    if (detokenizer_) {
-      const std::string last = stop_.push(detokenizer_->flush());
-      print(last + stop_.flush());
-    }
+    if (answer_) print(answer_->finish());
     if (show_) std::fputs("\n", stdout);
   }
-  bool stopped() const { return stop_.stopped(); }
-  nlohmann::ordered_json text() const { return has_text_ ? nlohmann::ordered_json(text_) : nullptr; }
+  bool stopped() const { return answer_ && answer_->stopped(); }
+  nlohmann::ordered_json text() const { return answer_ ? nlohmann::ordered_json(text_) : nullptr; }
 
  private:
   void print(const std::string& piece) {
@@ -84,9 +78,8 @@ class Output {
     std::fflush(stdout);
   }
 
-  std::optional<Detokenizer> detokenizer_;
-  StopStrings stop_;
-  bool show_, has_text_, first_ = true;
+  std::optional<AnswerText> answer_;
+  bool show_, first_ = true;
   std::string text_;
 };
 
@@ -154,8 +147,8 @@ void report(const GenerateOptions& o, const Engine& engine, const Result& r, con
                "%zu prompt tokens at %.1f tokens/s, %zu generated at %.1f tokens/s (%s); first token after "
                "%.3f s, load %.3f s; "
                "mesh %s; fingerprint %s\n",
-               r.prompt_ids.size(), r.prefill_rate(), r.ids.size(), r.decode_rate(), name(r.finish),
-               r.timings.ttft_s, r.timings.load_s, mesh.c_str(), hex(r.fingerprint).c_str());
+               r.prompt_ids.size(), r.prefill_rate(), r.ids.size(), r.decode_rate(), name(r.finish), r.timings.ttft_s,
+               r.timings.load_s, mesh.c_str(), hex(r.fingerprint).c_str());
   const EngineStats stats = engine.stats();
   if (!stats.router.tokens_per_expert.empty())
     std::fprintf(stderr,
@@ -164,11 +157,9 @@ void report(const GenerateOptions& o, const Engine& engine, const Result& r, con
                  stats.router.entropy(), 100 * stats.router.hottest_share(),
                  static_cast<long long>(stats.router.exchanged_bytes));
   if (engine.info().mesh.world > 1)
-    std::fprintf(
-        stderr,
-        "rank 0 sent to other ranks: %lld bytes by all-to-all, %lld by all-gather, %lld by broadcast\n",
-        static_cast<long long>(stats.traffic.all_to_all), static_cast<long long>(stats.traffic.all_gather),
-        static_cast<long long>(stats.traffic.broadcast));
+    std::fprintf(stderr, "rank 0 sent to other ranks: %lld bytes by all-to-all, %lld by all-gather, %lld by broadcast\n",
+                 static_cast<long long>(stats.traffic.all_to_all), static_cast<long long>(stats.traffic.all_gather),
+                 static_cast<long long>(stats.traffic.broadcast));
 }
 
 }  // namespace
@@ -182,7 +173,7 @@ int run_generate(const GenerateOptions& o) {
     if (!o.token_ids) tokenizer = open_tokenizer(o.common.model);
     result.timings.load_s = load.seconds();
     result.prompt_ids = o.token_ids ? parse_ids(*o.token_ids) : encode_prompt(o, *tokenizer);
-    Output output(tokenizer.get(), o.stop, !o.json);
+    Output output(tokenizer.get(), result.prompt_ids, o.stop, !o.json);
     generate(engine, o, output, result);
     if (!stdout_failed()) report(o, engine, result, output);
   });

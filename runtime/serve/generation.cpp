@@ -9,11 +9,8 @@ double seconds(ServeClock::duration d) { return std::chrono::duration<double>(d)
 
 }  // namespace
 
-ActiveGeneration::ActiveGeneration(Generation wanted, const Tokenizer* tokenizer)
-    : wanted_(std::move(wanted)), stops_(wanted_.stop) {
-  if (!tokenizer) return;
-  text_vocab_ = tokenizer->vocab_size();
-  detokenizer_.emplace(*tokenizer, true);
+ActiveGeneration::ActiveGeneration(Generation wanted, const Tokenizer* tokenizer) : wanted_(std::move(wanted)) {
+  if (tokenizer) text_.emplace(*tokenizer, wanted_.prompt, wanted_.stop);
 }
 
 void ActiveGeneration::push(const TokenEvent& event) {
@@ -23,8 +20,8 @@ void ActiveGeneration::push(const TokenEvent& event) {
     if (sent_.empty()) first_ = last_;
     sent_.push_back(event.token);
     news_.tokens.push_back(event.token);
-    if (event.token < text_vocab_) push_text(detokenizer_->push(event.token));
-    if (stops_.stopped()) return finish(FinishReason::stop, event.fingerprint);
+    if (text_) news_.text += text_->push(event.token);
+    if (text_ && text_->stopped()) return finish(FinishReason::stop, event.fingerprint);
   }
   switch (event.finish) {
     case FinishReason::none: return;
@@ -35,17 +32,14 @@ void ActiveGeneration::push(const TokenEvent& event) {
   }
 }
 
-void ActiveGeneration::push_text(std::string text) { news_.text += wanted_.stop.empty() ? text : stops_.push(text); }
-
 void ActiveGeneration::finish(FinishReason reason, uint64_t fingerprint) {
-  if (detokenizer_ && !stops_.stopped()) {
-    push_text(detokenizer_->flush());
-    news_.text += stops_.flush();
-    if (stops_.stopped()) reason = FinishReason::stop;
+  if (text_) {
+    news_.text += text_->finish();
+    if (text_->stopped()) reason = FinishReason::stop;
+    news_.stop_string = text_->stop_string();
   }
   finished_ = news_.last = true;
   news_.finish = reason;
-  news_.stop_string = stops_.matched();
   news_.prompt_tokens = static_cast<int>(wanted_.prompt.size());
   news_.completion_tokens = static_cast<int>(sent_.size());
   news_.replays = replays;

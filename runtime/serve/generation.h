@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "runtime/engine/request.h"
-#include "runtime/text/detokenizer.h"
+#include "runtime/text/answer_text.h"
 
 namespace weft {
 
@@ -84,14 +84,11 @@ class ActiveGeneration {
   int replays = 0;
 
  private:
-  void push_text(std::string text);
   void finish(FinishReason reason, uint64_t fingerprint);
 
   Generation wanted_;
-  int32_t text_vocab_ = 0;  // ids below it have text: a model's vocabulary may be padded beyond its tokenizer's
-  std::optional<Detokenizer> detokenizer_;
-  StopStrings stops_;
-  std::vector<int32_t> sent_;  // tokens the engine generated
+  std::optional<AnswerText> text_;  // none without a tokenizer
+  std::vector<int32_t> sent_;       // tokens the engine generated
   Delta news_;
   bool finished_ = false;
   ServeClock::time_point arrived_ = ServeClock::now(), first_, last_;

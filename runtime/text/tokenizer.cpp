@@ -175,10 +175,8 @@ std::optional<int32_t> Tokenizer::token_to_id(std::string_view piece) const {
 }
 
 const Tokenizer::Token& Tokenizer::token(int32_t id) const {
-  if (id < 0 || id >= vocab_size()) {
-    bad_input("token id ", id, " is outside the vocabulary; ids lie between 0 and ", vocab_size() - 1);
-  }
-  return tokens_[id];
+  static const Token kGap;
+  return id < 0 || id >= vocab_size() ? kGap : tokens_[id];
 }
 
 std::string_view Tokenizer::text_of(const Token& token) const {

@@ -36,22 +36,22 @@ class Tokenizer {
   // byte. Time is O(n log n) for any text.
   std::vector<int32_t> encode(std::string_view text, bool add_special, bool parse_special) const;
 
-  // Always valid UTF-8: bytes that do not form a character become U+FFFD. An id outside the vocabulary is
-  // refused; an id that has no token (a gap in the vocabulary) gives no text.
+  // Always valid UTF-8: bytes that do not form a character become U+FFFD. An id that has no token gives no
+  // text, be it a gap in the vocabulary or outside: a model's vocabulary may be padded beyond its tokenizer's.
   std::string decode(std::span<const int32_t> ids, bool skip_special) const;
 
   int32_t vocab_size() const { return static_cast<int32_t>(tokens_.size()); }  // largest id + 1, added tokens included
   std::optional<int32_t> bos_id() const;
   std::optional<int32_t> eos_id() const;
   std::optional<int32_t> token_to_id(std::string_view piece) const;  // the inverse of id_to_piece
-  std::string_view id_to_piece(int32_t id) const;  // as the vocabulary spells it ("Ġthe"); refuses ids out of range
+  std::string_view id_to_piece(int32_t id) const;  // as the vocabulary spells it ("Ġthe"); empty for an id without a token
   bool is_special(int32_t id) const { return token(id).special; }
 
   // Jinja source of the chat template; empty where the model has none.
   const std::string& chat_template() const;
 
   // What a token adds to a text, before bytes are joined to characters: what the streaming detokenizer works
-  // on. Views stay valid for the tokenizer's life. Refuses ids out of range.
+  // on. Views stay valid for the tokenizer's life.
   std::string_view token_bytes(int32_t id) const;
   int leading_spaces_to_strip() const;  // spaces that decode() removes at the very start of a text
 

@@ -1,4 +1,4 @@
-#include "runtime/text/detokenizer.h"
+#include "runtime/text/answer_text.h"
 
 #include "kernels/core/check.h"
 #include "runtime/text/utf8.h"
@@ -24,6 +24,39 @@ TEST(Detokenizer, NeverEmitsPartOfACharacter) {
     EXPECT_EQ(streamed, text);
     EXPECT_GT(empty, 0) << "the text should need several tokens for one character";
   }
+}
+
+// The text of the ids from `from` on, behind those before.
+std::string text_behind(const Tokenizer& tokenizer, const Ids& ids, size_t from) {
+  Detokenizer detokenizer(tokenizer, true, std::span(ids).first(from));
+  std::string text;
+  for (const int32_t id : std::span(ids).subspan(from)) text += detokenizer.push(id);
+  return text + detokenizer.flush();
+}
+
+TEST(Detokenizer, OnlyAWholeTextLosesItsFirstSpace) {
+  for (const char* name : {"llama2", "mistral"}) {
+    const auto tokenizer = Tokenizer::from_hf_directory(text_golden_dir() / name);
+    const Ids ids = tokenizer->encode("the end, é😀 and x", true, true);
+    const std::string whole = tokenizer->decode(ids, true);
+    EXPECT_EQ(text_behind(*tokenizer, ids, 0), whole);
+    EXPECT_EQ(text_behind(*tokenizer, ids, 1), whole);  // BOS has no text
+    for (size_t from = 2; from < ids.size(); ++from) {
+      const std::string before = tokenizer->decode(Ids(ids.begin(), ids.begin() + from), true);
+      if (before.ends_with("\uFFFD")) continue;
+      EXPECT_EQ(before + text_behind(*tokenizer, ids, from), whole) << name << " from " << from;
+    }
+  }
+}
+
+TEST(Detokenizer, FinishesTheCharacterThatWasBegunBefore) {
+  const auto tokenizer = Tokenizer::from_hf_directory(text_golden_dir() / "llama2");
+  Ids ids;
+  for (const char* piece : {"<s>", "▁a", "<0xF0>", "<0x9F>", "</s>", "<0x98>", "<0x80>", "▁a"}) {
+    ids.push_back(*tokenizer->token_to_id(piece));
+  }
+  for (const size_t from : {2, 3, 4, 5, 6}) EXPECT_EQ(text_behind(*tokenizer, ids, from), "😀 a") << from;
+  EXPECT_EQ(text_behind(*tokenizer, ids, 7), " a");
 }
 
 TEST(Detokenizer, LeftoversBecomeReplacementCharacters) {
@@ -86,7 +119,33 @@ TEST(StopStrings, HoldsBackOnlyWhatCouldBecomeAStop) {
   EXPECT_EQ(stop.flush(), "");
 }
 
-TEST(StopStrings, EmptyOnesAreRefused) { EXPECT_THROW(StopStrings({"a", ""}), InputError); }
+TEST(StopStrings, WhatNoTextCanHoldIsRefused) {
+  EXPECT_THROW(StopStrings({"a", ""}), InputError);
+  EXPECT_THROW(StopStrings({"a\xff"}), InputError);
+}
+
+// What is shown of "ab<|eot|>c", each character and the special token a piece of its own.
+std::string shown_until(const std::string& stop) {
+  StopStrings stops({stop});
+  std::string out = stops.push("a");
+  out += stops.push("b");
+  out += stops.push_special("<|eot|>");
+  out += stops.push("c");
+  out += stops.flush();
+  return cat(out, stops.stopped() ? "|" : "");
+}
+
+TEST(StopStrings, ASpecialTokenCountsAsAWhole) {
+  EXPECT_EQ(shown_until("<|eot|>"), "ab|");
+  EXPECT_EQ(shown_until("b<|eot|>"), "a|");
+  EXPECT_EQ(shown_until("ab<|eot|>c"), "|");
+  EXPECT_EQ(shown_until("<|eot|>c"), "ab|");
+  EXPECT_EQ(shown_until("bc"), "a|");  // as a reader sees it
+  EXPECT_EQ(shown_until("eot"), "abc");
+  EXPECT_EQ(shown_until("|>c"), "abc");
+  EXPECT_EQ(shown_until("b<|eot"), "abc");
+  EXPECT_EQ(shown_until("<|eot|>d"), "abc");
+}
 
 }  // namespace
 }  // namespace weft

@@ -1,0 +1,55 @@
+#!/usr/bin/env python3
+"""From token ids to the text of an answer, in `weft generate`: on models that follow a written sequence of tokens."""
+import json
+import os
+import tempfile
+import unittest
+
+import successor
+import weft
+
+LLAMA2 = os.path.join(weft.SOURCE, "tests", "golden", "text", "llama2", "tokenizer.json")
+E = 256  # the id of the first added token of a byte tokenizer
+
+
+def chain(*ids):
+    """{id: the next}"""
+    return dict(zip(ids, ids[1:]))
+
+
+class Answer(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+
+    def bytes_model(self, ids, added=("<e>",), **options):
+        return successor.write_directory(self.folder.name, chain(*ids), successor.byte_tokenizer(added), [E], **options)
+
+    def answer(self, prompt, *args, model=None):
+        return weft.generate(model or self.folder.name, "--prompt", prompt, "--max-tokens", 8, *args)
+
+    def test_sentencepiece_keeps_the_space_behind_the_prompt(self):
+        with open(LLAMA2, encoding="utf-8") as f:
+            tokenizer = json.load(f)
+        the, a = tokenizer["model"]["vocab"]["▁the"], tokenizer["model"]["vocab"]["▁a"]
+        successor.write_directory(self.folder.name, {the: a, a: 2, 1: the}, tokenizer, [2],
+                                  files={"tokenizer_config.json": {"bos_token": "<s>"}})
+        self.assertEqual(self.answer("and the")["text"], " a")
+        self.assertEqual(self.answer("<s>")["text"], "the a")  # only BOS before: the text begins here
+
+    def test_a_special_token_stops(self):
+        self.bytes_model([97, 98, 257, 120, 121, E], added=("<e>", "<|eot|>"))
+        for stop, text in (("<|eot|>", "b"), ("b<|eot|>", ""), ("<|eot|>x", "b"), ("bx", ""), ("eot", "bxy"), ("<e>", "bxy")):
+            with self.subTest(stop):
+                result = self.answer("a", "--stop", stop)
+                self.assertEqual((result["text"], result["finish_reason"]), (text, "stop"))
+
+    def test_ids_beyond_the_tokenizer_give_no_text(self):
+        self.bytes_model([97, 98, 300, 99, E], vocab=320)
+        result = self.answer("a")
+        self.assertEqual((result["text"], result["token_ids"]), ("bc", [98, 300, 99, E]))
+        self.assertEqual(self.answer("a", "--stop", "bc")["text"], "")
+
+
+if __name__ == "__main__":
+    unittest.main()
