@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "kernels/core/check.h"
+#include "launcher/help.h"
 
 namespace weft {
 namespace {
@@ -27,16 +28,16 @@ class JsonConfig : public CLI::Config {
   }
 };
 
-const CLI::Range positive(1, 1 << 30);
+const CLI::Validator positive = range(1, 1 << 30);
 
 }  // namespace
 
 void add_mesh_flags(CLI::App& command, MeshRequest& mesh, const char* pp_flag) {
-  command.add_option("--tp", mesh.tp, "tensor-parallel ranks (default: all ranks)")->check(positive)->group("Mesh");
-  command.add_option("--ep", mesh.ep, "ranks that own whole experts (default: all, at most one an expert); 1 splits every expert over all ranks")
-      ->check(positive)->group("Mesh");
-  command.add_option(pp_flag, mesh.pp, "pipeline-parallel ranks (only 1)")->check(positive)->group("Mesh");
-  command.add_option("--dp", mesh.dp, "data-parallel groups (only 1)")->check(positive)->group("Mesh");
+  command.add_option("--tp", mesh.tp, "tensor-parallel ranks")->check(positive)->default_str("all ranks")->group("Mesh");
+  command.add_option("--ep", mesh.ep, "ranks that own whole experts; 1 splits every expert over all ranks")
+      ->check(positive)->default_str("all ranks, at most one an expert")->group("Mesh");
+  command.add_option(pp_flag, mesh.pp, "pipeline-parallel ranks; only 1 is supported")->check(positive)->default_str("1")->group("Mesh");
+  command.add_option("--dp", mesh.dp, "data-parallel groups; only 1 is supported")->check(positive)->default_str("1")->group("Mesh");
 }
 
 void add_engine_flags(CLI::App& command, EngineConfig& c, const char* pp_flag) {
@@ -48,27 +49,27 @@ void add_engine_flags(CLI::App& command, EngineConfig& c, const char* pp_flag) {
       ->check(CLI::IsMember({"auto", "f32", "bf16", "f16"}))->capture_default_str()->group(group);
   command.add_option("--device", c.device, "where to run; this build has cpu")
       ->check(CLI::IsMember({"auto", "cpu", "cuda"}))->capture_default_str()->group(group);
-  command.add_option("--threads", c.threads, "threads a rank (default: this rank's share of the CPUs)")->check(positive)->group(group);
-  command.add_option("--max-model-len", c.max_model_len, "longest prompt and answer together, in tokens (default: the model's, at most 8192)")
-      ->check(positive)->group(group);
-  command.add_option("--max-seqs", c.max_seqs, "sequences in a batch")->check(CLI::Range(1, 65536))->capture_default_str()->group(group);
-  command.add_option("--max-batch-tokens", c.max_batch_tokens, "rows of one step; longer prompts are prefilled in chunks")
-      ->check(CLI::Range(1, 1 << 20))->capture_default_str()->group(group);
-  command.add_option("--kv-memory", c.kv_memory, "bytes of KV cache a rank, with K, M or G (default: what the two limits need, at most a quarter of RAM)")
-      ->transform(CLI::AsSizeValue(false))->group(group);
-  command.add_option("--block-size", c.block_size, "positions a KV block, a multiple of 16")->check(CLI::Range(16, 4096))->capture_default_str()->group(group);
-  command.set_config("--config", "", "JSON file of flag names (without dashes) and values; flags given here win")->group(group);
+  command.add_option("--threads", c.threads, "threads a rank")->check(positive)->default_str("this rank's share of the CPUs")->group(group);
+  command.add_option("--max-model-len", c.max_model_len, "longest prompt and answer together, in tokens")
+      ->check(positive)->default_str("the model's, at most 8192")->group(group);
+  command.add_option("--max-seqs", c.max_seqs, "sequences in a batch at most")->check(range(1, 65536))->capture_default_str()->group(group);
+  command.add_option("--max-batch-tokens", c.max_batch_tokens, "tokens of one step at most; longer prompts are prefilled in chunks")
+      ->check(range(1, 1 << 20))->capture_default_str()->group(group);
+  command.add_option("--kv-memory", c.kv_memory, "KV cache a rank, in bytes or with K, M or G (of 1024)")
+      ->transform(CLI::AsSizeValue(false))->default_str("what --max-seqs of --max-model-len need, at most a quarter of RAM")->group(group);
+  command.add_option("--block-size", c.block_size, "positions a KV block, a multiple of 16")->check(range(16, 4096))->capture_default_str()->group(group);
+  command.set_config("--config", "", "JSON file of flag names (without dashes) and values; flags given here win")->type_name("FILE")->group(group);
   command.config_formatter(std::make_shared<JsonConfig>());
   command.allow_config_extras(false);
 }
 
 void add_sampling_flags(CLI::App& command, SamplingParams& s, std::vector<std::string>& stop) {
   const char* group = "Sampling";
-  command.add_option("--temperature", s.temperature, "0 is greedy")->check(CLI::Range(0.0, 1e6))->capture_default_str()->group(group);
-  command.add_option("--top-k", s.top_k, "keep the k likeliest tokens; 0 is off")->check(CLI::Range(0, 1 << 30))->capture_default_str()->group(group);
-  command.add_option("--top-p", s.top_p, "keep the likeliest tokens that make up this mass")->check(CLI::Range(1e-9, 1.0))->capture_default_str()->group(group);
-  command.add_option("--min-p", s.min_p, "drop tokens below this share of the likeliest one's probability")->check(CLI::Range(0.0, 1.0))->capture_default_str()->group(group);
-  command.add_option("--repetition-penalty", s.repetition_penalty, "above 1 discourages tokens seen before")->check(CLI::Range(1e-6, 1e6))->capture_default_str()->group(group);
+  command.add_option("--temperature", s.temperature, "0 is greedy")->check(range(0.0, 1e6))->capture_default_str()->group(group);
+  command.add_option("--top-k", s.top_k, "keep the k likeliest tokens; 0 is off")->check(range(0, 1 << 30))->capture_default_str()->group(group);
+  command.add_option("--top-p", s.top_p, "keep the likeliest tokens that make up this mass")->check(range(1e-9, 1.0))->capture_default_str()->group(group);
+  command.add_option("--min-p", s.min_p, "drop tokens below this share of the likeliest one's probability")->check(range(0.0, 1.0))->capture_default_str()->group(group);
+  command.add_option("--repetition-penalty", s.repetition_penalty, "above 1 discourages tokens seen before")->check(range(1e-6, 1e6))->capture_default_str()->group(group);
   command.add_option("--seed", s.seed, "draws depend on the seed and the position only")->capture_default_str()->group(group);
   command.add_option("--stop", stop, "end before this text; may be given several times")->group(group);
 }

@@ -10,6 +10,7 @@
 #include "launcher/bench_ops.h"
 #include "launcher/commands.h"
 #include "launcher/flags.h"
+#include "launcher/help.h"
 #include "launcher/inspect.h"
 #include "launcher/job.h"
 #include "launcher/standard_streams.h"
@@ -68,7 +69,7 @@ CLI::App* Program::command(const char* name, const char* what, std::function<int
 }
 
 void Program::model_flag(CLI::App& command, std::string& model) {
-  command.add_option("--model", model, "Hugging Face directory or GGUF file")->required();
+  command.add_option("--model", model, "Hugging Face directory or GGUF file")->type_name("PATH")->required();
 }
 
 void Program::model_flags(CLI::App& command, CommonOptions& common, const char* pp_flag) {
@@ -81,10 +82,10 @@ void Program::add_generate() {
   model_flags(*sub, generate.common);
   auto* prompt = sub->add_option_group("prompt", "The prompt: one of")->require_option(1);
   prompt->add_option("--prompt", generate.prompt, "text");
-  prompt->add_option("--prompt-file", generate.prompt_file, "file of text");
-  prompt->add_option("--token-ids", generate.token_ids, "1,2,3: needs no tokenizer");
+  prompt->add_option("--prompt-file", generate.prompt_file, "file of text")->type_name("FILE");
+  prompt->add_option("--token-ids", generate.token_ids, "1,2,3: needs no tokenizer")->type_name("IDS");
   sub->add_flag("--chat", generate.chat, "put the prompt into the model's chat template as a user message");
-  sub->add_option("--max-tokens", generate.max_tokens, "tokens to generate at most")->check(CLI::Range(1, 1 << 30))->capture_default_str();
+  sub->add_option("--max-tokens", generate.max_tokens, "tokens to generate at most")->check(range(1, 1 << 30))->capture_default_str();
   sub->add_flag("--ignore-eos", generate.ignore_eos, "go on after the end-of-sequence token");
   sub->add_flag("--json", generate.json, "print one JSON object instead of the text");
   add_sampling_flags(*sub, generate.sampling, generate.stop);
@@ -92,25 +93,25 @@ void Program::add_generate() {
   sub = command("score", "Raw logits of given token ids, for checking against other implementations",
                 [this] { return run_score(score); });
   model_flags(*sub, score.common);
-  sub->add_option("--input", score.input, "JSON: {\"cases\": [{\"input_ids\": [...]}, ...], \"greedy_tokens\": N}")->required();
-  sub->add_option("--output", score.output, "safetensors file to write")->required();
+  sub->add_option("--input", score.input, "JSON: {\"cases\": [{\"input_ids\": [...]}, ...], \"greedy_tokens\": N}")->type_name("FILE")->required();
+  sub->add_option("--output", score.output, "safetensors file to write")->type_name("FILE")->required();
 }
 
 void Program::add_bench() {
   CLI::App* bench = app.add_subcommand("bench", "Measure")->require_subcommand(1);
   CLI::App* sub = command("model", "Prefill and decode speed of a model", [this] { return run_bench_model(bench_model); }, bench);
   model_flags(*sub, bench_model.common, "--stages");
-  const CLI::Range tokens(0, 1 << 24);
+  const CLI::Validator tokens = range(0, 1 << 24);
   sub->add_option("--pp", bench_model.pp, "prompt tokens of the prefill measurement; 0 leaves it out")->check(tokens)->capture_default_str();
   sub->add_option("--tg", bench_model.tg, "tokens of the decode measurement; 0 leaves it out")->check(tokens)->capture_default_str();
   sub->add_option("--depth", bench_model.depth, "positions in the cache before decode is measured")->check(tokens)->capture_default_str();
-  sub->add_option("--batch", bench_model.batch, "sequences decoded together")->check(CLI::Range(1, 65536))->capture_default_str();
-  sub->add_option("--repetitions", bench_model.repetitions, "of which the median is taken")->check(CLI::Range(1, 1000))->capture_default_str();
+  sub->add_option("--batch", bench_model.batch, "sequences decoded together")->check(range(1, 65536))->capture_default_str();
+  sub->add_option("--repetitions", bench_model.repetitions, "of which the median is taken")->check(range(1, 1000))->capture_default_str();
   sub->add_flag("--json", bench_model.json, "print one JSON object");
 
   sub = command("ops", "Speed of every CPU op against the machine's measured limits", [this] { return run_bench_ops(bench_ops); }, bench);
   sub->add_option("--filter", bench_ops.filter, "only cases whose name contains this");
-  sub->add_option("--threads", bench_ops.threads, "threads (default: all CPUs)")->check(CLI::Range(1, 4096));
+  sub->add_option("--threads", bench_ops.threads, "threads")->check(range(1, 4096))->default_str("all CPUs");
   sub->add_flag("--json", bench_ops.json, "one JSON object a line");
 
   sub = command("comm", "Latency and bus bandwidth of the collectives; run it under mpirun", [this] { return run_bench_comm(bench_comm); }, bench);
@@ -120,10 +121,10 @@ void Program::add_bench() {
 void Program::add_files() {
   CLI::App* sub = command("tokenize", "Token ids of texts, and their decoded form", [this] { return run_tokenize(tokenize_model, tokenize_input); });
   model_flag(*sub, tokenize_model);
-  sub->add_option("--input", tokenize_input, "JSON: {\"texts\": [...]}")->required();
+  sub->add_option("--input", tokenize_input, "JSON: {\"texts\": [...]}")->type_name("FILE")->required();
 
   sub = command("inspect", "A model's anatomy and memory needs, from its config alone", [this] { return run_inspect(inspect); });
-  sub->add_option("path", inspect.path, "Hugging Face directory, config.json or GGUF file")->required();
+  sub->add_option("path", inspect.path, "Hugging Face directory, config.json or GGUF file")->type_name("PATH")->required();
   add_mesh_flags(*sub, inspect.mesh);
   sub->add_option("--kv-dtype", inspect.kv_dtype, "type of the KV cache: f32, f16 or bf16 (auto: f16)")->capture_default_str();
   sub->add_flag("--json", inspect.json, "print one JSON object");
@@ -131,18 +132,19 @@ void Program::add_files() {
   sub = command("convert", "Write a model as GGUF, quantised if asked", [this] { return run_convert(from_model, convert_type, output); });
   model_flag(*sub, from_model);
   sub->add_option("--type", convert_type, "f32, f16, bf16, q8_0, q4_0, q4_1, q5_0, q5_1, q4_K, q5_K or q6_K")->required();
-  sub->add_option("--output", output, "GGUF file to write")->required();
+  sub->add_option("--output", output, "GGUF file to write")->type_name("FILE")->required();
 
   sub = command("upcycle", "Turn a dense model into a Mixtral-form MoE whose experts are copies of its MLP",
                 [this] { return run_upcycle(from_model, upcycle, output); });
   model_flag(*sub, from_model);
-  sub->add_option("--experts", upcycle.experts, "experts a layer")->required()->check(CLI::Range(1, 65536));
-  sub->add_option("--top-k", upcycle.top_k, "experts a token")->required()->check(CLI::Range(1, 65536));
+  sub->add_option("--experts", upcycle.experts, "experts a layer")->required()->check(range(1, 65536));
+  sub->add_option("--top-k", upcycle.top_k, "experts a token")->required()->check(range(1, 65536));
   sub->add_option("--seed", upcycle.seed, "of the random router")->capture_default_str();
-  sub->add_option("--output", output, "Hugging Face directory to write")->required();
+  sub->add_option("--output", output, "Hugging Face directory to write")->type_name("DIR")->required();
 }
 
 Program::Program() {
+  app.formatter(help_formatter());  // before the commands, which inherit it
   app.require_subcommand(1);
   app.set_version_flag("--version", WEFT_VERSION);
   app.set_help_all_flag("--help-all", "Help of all commands");
@@ -156,29 +158,29 @@ Program::Program() {
 void Program::add_serving() {
   CLI::App* sub = command("serve", "Answer gRPC clients; starts its ranks with mpirun itself", [this] { return run_serve(serve); });
   model_flags(*sub, serve.common);
-  sub->add_option("--listen", serve.listen, "HOST:PORT; port 0 takes a free one")->capture_default_str();
-  sub->add_option("--ranks", serve.ranks, "ranks to start; 1 runs without MPI")->check(CLI::Range(1, 65536))->capture_default_str();
-  sub->add_option("--hostfile", serve.hostfile, "mpirun's hostfile (default: all ranks on this machine)");
+  sub->add_option("--listen", serve.listen, "HOST:PORT; port 0 takes a free one")->type_name("ADDRESS")->capture_default_str();
+  sub->add_option("--ranks", serve.ranks, "ranks to start; 1 runs without MPI")->check(range(1, 65536))->capture_default_str();
+  sub->add_option("--hostfile", serve.hostfile, "mpirun's hostfile: the machines that run the ranks")->type_name("FILE")->default_str("all ranks on this machine");
   sub->add_option("--mpirun-args", serve.mpirun_args, "more arguments of mpirun, separated by spaces");
   sub->add_option("--max-requests", serve.max_requests, "unfinished requests at a time; more are answered RESOURCE_EXHAUSTED")
-      ->check(CLI::Range(1, 1 << 20))->capture_default_str();
-  sub->add_option("--drain-timeout", serve.drain_timeout_s, "seconds SIGTERM waits for running requests")
-      ->check(CLI::Range(0.0, 86400.0))->capture_default_str();
+      ->check(range(1, 1 << 20))->capture_default_str();
+  sub->add_option("--drain-timeout", serve.drain_timeout_s, "seconds that SIGTERM waits for running requests")
+      ->check(range(0.0, 86400.0))->capture_default_str();
 
   sub = command("worker", "One rank of a serving job; started by serve", [this] { return run_worker(worker); });
   model_flags(*sub, worker.common);
 
   sub = command("client", "Ask a server, streaming the answer", [this] { return run_client(client); });
-  sub->add_option("--target", client.target, "HOST:PORT of the server")->capture_default_str();
+  sub->add_option("--target", client.target, "HOST:PORT of the server")->type_name("ADDRESS")->capture_default_str();
   auto* prompt = sub->add_option_group("prompt", "What to ask: one of")->require_option(1);
   prompt->add_option("--prompt", client.prompt, "text");
-  prompt->add_option("--batch", client.batch, "file of JSON lines: {\"prompt\": text or \"token_ids\": [...], \"max_tokens\": ...}");
+  prompt->add_option("--batch", client.batch, "file of JSON lines: {\"prompt\": text or \"token_ids\": [...], \"max_tokens\": ...}")->type_name("FILE");
   sub->add_flag("--chat", client.chat, "prompts are user messages, put into the model's chat template");
-  sub->add_option("--max-tokens", client.max_tokens, "tokens to generate at most")->check(CLI::Range(1, 1 << 30))->capture_default_str();
+  sub->add_option("--max-tokens", client.max_tokens, "tokens to generate at most")->check(range(1, 1 << 30))->capture_default_str();
   sub->add_flag("--ignore-eos", client.ignore_eos, "go on after the end-of-sequence token");
   sub->add_flag("--json", client.json, "print JSON instead of the text");
-  sub->add_option("--wait", client.wait_s, "seconds to wait for the server to be ready")->check(CLI::Range(0.0, 86400.0))->capture_default_str();
-  sub->add_option("--timeout", client.timeout_s, "deadline of the call in seconds; 0: none")->check(CLI::Range(0.0, 1e9))->capture_default_str();
+  sub->add_option("--wait", client.wait_s, "seconds to wait for the server to be ready")->check(range(0.0, 86400.0))->capture_default_str();
+  sub->add_option("--timeout", client.timeout_s, "deadline of the call in seconds; 0: none")->check(range(0.0, 1e9))->capture_default_str();
   add_sampling_flags(*sub, client.sampling, client.stop);
 }
 #else
