@@ -1,32 +1,12 @@
 #include "launcher/flags.h"
 
 #include <CLI/CLI.hpp>
-#include <nlohmann/json.hpp>
 
 #include "kernels/core/check.h"
 #include "launcher/help.h"
 
 namespace weft {
 namespace {
-
-// CLI11 reads INI and TOML; Weft's settings are JSON, one flat object.
-class JsonConfig : public CLI::Config {
- public:
-  std::string to_config(const CLI::App*, bool, bool, std::string) const override { return "{}"; }
-
-  std::vector<CLI::ConfigItem> from_config(std::istream& input) const override {
-    const auto json = nlohmann::json::parse(input, nullptr, false);
-    if (json.is_discarded() || !json.is_object()) bad_input("--config: the file must be a JSON object of flag names and values");
-    std::vector<CLI::ConfigItem> items;
-    for (const auto& [key, value] : json.items()) {
-      if (value.is_structured() || value.is_null()) bad_input("--config: ", key, " must be a string, a number, true or false");
-      items.emplace_back();
-      items.back().name = key;
-      items.back().inputs = {value.is_string() ? value.get<std::string>() : value.dump()};
-    }
-    return items;
-  }
-};
 
 const CLI::Validator positive = range(1, 1 << 30);
 
@@ -58,9 +38,6 @@ void add_engine_flags(CLI::App& command, EngineConfig& c, const char* pp_flag) {
   command.add_option("--kv-memory", c.kv_memory, "KV cache a rank, in bytes or with K, M or G (of 1024)")
       ->transform(CLI::AsSizeValue(false))->default_str("what --max-seqs of --max-model-len need, at most a quarter of RAM")->group(group);
   command.add_option("--block-size", c.block_size, "positions a KV block, a multiple of 16")->check(range(16, 4096))->capture_default_str()->group(group);
-  command.set_config("--config", "", "JSON file of flag names (without dashes) and values; flags given here win")->type_name("FILE")->group(group);
-  command.config_formatter(std::make_shared<JsonConfig>());
-  command.allow_config_extras(false);
 }
 
 void add_sampling_flags(CLI::App& command, SamplingParams& s, std::vector<std::string>& stop) {

@@ -15,8 +15,7 @@ namespace weft {
 
 // `bench model` calls its prompt length --pp; there the number of pipeline stages is --stages.
 void add_mesh_flags(CLI::App& command, MeshRequest& mesh, const char* pp_flag = "--pp");
-// Mesh flags, --dtype ... --block-size, and --config FILE: a JSON object of flag names and values; flags given on the
-// command line win, unknown names are refused.
+// Mesh flags, and --dtype ... --block-size.
 void add_engine_flags(CLI::App& command, EngineConfig& config, const char* pp_flag = "--pp");
 void add_sampling_flags(CLI::App& command, SamplingParams& sampling, std::vector<std::string>& stop);
 void add_log_level(CLI::App& command, std::string& level);

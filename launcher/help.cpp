@@ -41,7 +41,7 @@ std::string placeholder(const TypeName& name) {
 class HelpFormatter final : public CLI::Formatter {
  public:
   std::string make_option_opts(const CLI::Option* option) const override {
-    if (option->get_type_size() == 0) return "";  // a flag
+    if (!takes_value(*option)) return "";
     const bool many = option->get_expected_max() == CLI::detail::expected_max_vector_size;
     return cat(" ", placeholder(TypeName(option->get_type_name())), many ? " ..." : "",
                option->get_required() ? " (required)" : "");
@@ -49,12 +49,20 @@ class HelpFormatter final : public CLI::Formatter {
 
   std::string make_option_desc(const CLI::Option* option) const override {
     std::string facts;
-    if (option->get_type_size() != 0) {
+    if (takes_value(*option)) {
       const TypeName name(option->get_type_name());
       if (!name.is_choice() && !name.is_size()) facts = name.allowed;
       if (!option->get_default_str().empty()) facts += cat(facts.empty() ? "" : "; ", "default ", option->get_default_str());
     }
     return option->get_description() + (facts.empty() ? "" : cat(" (", facts, ")"));
+  }
+
+  // Of --help-all; CLI11 alone only names the commands of a command.
+  std::string make_expanded(const CLI::App* command) const override {
+    std::string text = Formatter::make_expanded(command);
+    for (const CLI::App* child : command->get_subcommands([](const CLI::App* app) { return !app->get_name().empty(); }))
+      text += cat("\n", command->get_name(), " ", make_expanded(child));
+    return text;
   }
 };
 
@@ -70,6 +78,8 @@ CLI::Validator range(double low, double high) {
   };
   return CLI::Validator(check, allowed);
 }
+
+bool takes_value(const CLI::Option& option) { return option.get_items_expected() != 0; }
 
 std::shared_ptr<CLI::FormatterBase> help_formatter() { return std::make_shared<HelpFormatter>(); }
 

@@ -8,6 +8,7 @@
 
 #include "kernels/core/log.h"
 #include "launcher/bench_ops.h"
+#include "launcher/command_line.h"
 #include "launcher/commands.h"
 #include "launcher/flags.h"
 #include "launcher/help.h"
@@ -33,6 +34,8 @@ struct Program {
                "mpirun, which shards the model over the ranks: mpirun -n 2 weft generate ...",
                "weft"};
   std::string log_level = "info";
+  std::string config;  // read by CommandLine before parsing
+  bool print_config = false;
   GenerateOptions generate;
   ScoreOptions score;
   BenchModelOptions bench_model;
@@ -65,6 +68,8 @@ CLI::App* Program::command(const char* name, const char* what, std::function<int
   CLI::App* sub = (parent ? parent : &app)->add_subcommand(name, what);
   sub->parse_complete_callback([this, function] { run = function; });
   add_log_level(*sub, log_level);
+  sub->add_option("--config", config, "JSON file of flag names without dashes and their values; flags given here win")->type_name("FILE");
+  sub->add_flag("--print-config", print_config, "print every flag's value and where it comes from, and do nothing else");
   return sub;
 }
 
@@ -201,17 +206,6 @@ void set_log_level(Program& program) {
 #endif
 }
 
-// CLI11 alone would say that a subcommand is missing.
-void check_command_name(const CLI::App& app, int argc, char** argv) {
-  if (argc < 2 || argv[1][0] == '-') return;
-  std::string known;
-  for (const CLI::App* command : app.get_subcommands(nullptr)) {
-    if (command->get_name() == argv[1]) return;
-    known += (known.empty() ? "" : ", ") + command->get_name();
-  }
-  bad_input("unknown command ", argv[1], "; known are ", known);
-}
-
 int fail(int code, const std::string& sentence) {
   if (speaks_for_job())
     std::fprintf(stderr, "weft: %s\n", sentence.c_str());
@@ -221,12 +215,16 @@ int fail(int code, const std::string& sentence) {
 }
 
 int run_command(Program& program, int argc, char** argv) {
+  const CommandLine line(program.app, argc, argv);
   try {
-    check_command_name(program.app, argc, argv);
-    program.app.parse(argc, argv);
+    program.app.parse(line.reversed());
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return speaks_for_job() ? program.app.exit(error) : 0;  // --help, --version
     bad_input(error.what(), " (see --help)");
+  }
+  if (program.print_config) {
+    if (speaks_for_job()) std::fputs(line.origins().c_str(), stdout);
+    return 0;
   }
   set_log_level(program);
   return program.run();

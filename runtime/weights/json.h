@@ -1,5 +1,5 @@
 #pragma once
-// JSON as the weight files use it. For .cpp files of this folder.
+// JSON files of objects, as checkpoints and settings are. For .cpp files.
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>

@@ -20,6 +20,11 @@ class Help(unittest.TestCase):
                      "--dtype auto|f32|bf16|f16|q8 "]:
             self.assertIn(line, text)
 
+    def test_help_all_lists_commands_of_commands(self):
+        text = weft.run("--help-all").out
+        self.assertRegex(text, r"(?m)^bench model$")
+        self.assertIn("--repetitions N", text)
+
     def test_number_out_of_range(self):
         for value, sentence in [("0", "--threads: 0 is out of range; it must be in 1 …"), ("x", "--threads: 'x' is no number"),
                                 ("99999999999", "it must be in 1 … 1073741824")]:
