@@ -13,18 +13,23 @@
 #include <sstream>
 
 #include "kernels/core/check.h"
-#include "kernels/core/thread_pool.h"
+#include "launcher/job_end.h"
+#include "launcher/line_pipe.h"
 
 extern char** environ;
 
 namespace weft {
 namespace {
 
-constexpr int terminate_timeout_ms = 5000;
+constexpr int terminate_timeout_ms = 5000, last_words_ms = 1000;
 
 class ProcessGroup final : public WorkerJob {
  public:
-  explicit ProcessGroup(pid_t pid) : pid_(pid), ended_(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))) {}
+  ProcessGroup(std::string name, pid_t pid, std::unique_ptr<LinePipe> output)
+      : name_(std::move(name)),
+        pid_(pid),
+        output_(std::move(output)),
+        ended_(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))) {}
 
   // mpirun takes its ranks down on SIGTERM; they are in process groups of their own. A rank that outlives
   // mpirun all the same gets a signal from the kernel, see run_worker().
@@ -37,8 +42,19 @@ class ProcessGroup final : public WorkerJob {
 
   int ended_fd() const override { return ended_.get(); }
 
+  std::string why_it_ended() override {
+    pollfd ended{ended_.get(), POLLIN, 0};
+    siginfo_t end{};  // WNOWAIT: the process keeps its id for the destructor's kill()
+    if (::poll(&ended, 1, last_words_ms) == 0 || ::waitid(P_PID, static_cast<id_t>(pid_), &end, WEXITED | WNOWAIT) != 0)
+      return cat("rank 0 closed its connection, but ", name_, " did not end");
+    const int status = end.si_code == CLD_EXITED ? W_EXITCODE(end.si_status, 0) : W_EXITCODE(0, end.si_status);
+    return explain_job_end(name_, output_->kept(last_words_ms), status);
+  }
+
  private:
+  const std::string name_;
   const pid_t pid_;
+  const std::unique_ptr<LinePipe> output_;
   const FileDescriptor ended_;
 };
 
@@ -69,22 +85,26 @@ void append_engine_flags(std::vector<std::string>& command, const EngineConfig& 
 
 std::vector<std::string> worker_command(const ServeOptions& options) {
   std::vector<std::string> command;
+  const auto add = [&](std::initializer_list<std::string> words) { command.insert(command.end(), words); };
   if (options.ranks > 1 || !options.hostfile.empty()) {
-    command = {
-        "mpirun", "-n",        std::to_string(options.ranks), "--quiet", "--bind-to", "none", "-x", "WEFT_COORDINATOR",
-        "-x",     "WEFT_TOKEN"};
-    if (::geteuid() == 0) command.push_back("--allow-run-as-root");
-    if (!options.hostfile.empty())
-      command.insert(command.end(), {"--hostfile", options.hostfile});
-    else if (options.ranks > available_cpus())
-      command.push_back("--oversubscribe");
+    add({"mpirun", "-n", std::to_string(options.ranks), "--bind-to", "none"});
+    add({"-x", "WEFT_COORDINATOR", "-x", "WEFT_TOKEN"});
+    add({"--display-map"});  // for explain_job_end()
+    // When a rank has died the others need no second to say goodbye.
+    add({"--mca", "odls_base_sigkill_timeout", "0"});
+    if (::geteuid() == 0) add({"--allow-run-as-root"});
+    // Without a hostfile mpirun would count cores, which are fewer than CPUs where cores have two threads.
+    if (options.hostfile.empty())
+      add({"--oversubscribe"});
+    else
+      add({"--hostfile", options.hostfile});
     std::istringstream words(options.mpirun_args);
-    for (std::string word; words >> word;) command.push_back(word);
+    for (std::string word; words >> word;) add({word});
   }
-  command.insert(command.end(), {std::filesystem::read_symlink("/proc/self/exe").string(), "worker", "--model",
-                                 std::filesystem::absolute(options.common.model).string()});
+  add({std::filesystem::read_symlink("/proc/self/exe").string(), "worker", "--model",
+       std::filesystem::absolute(options.common.model).string()});
   append_engine_flags(command, options.common.engine);
-  command.insert(command.end(), {"--log-level", options.log_level});
+  add({"--log-level", options.log_level});
   return command;
 }
 
@@ -100,7 +120,9 @@ std::unique_ptr<WorkerJob> start_worker_job(const std::vector<std::string>& comm
   posix_spawn_file_actions_t files;
   posix_spawn_file_actions_init(&files);
   posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_adddup2(&files, STDERR_FILENO, STDOUT_FILENO);
+  auto output = std::make_unique<LinePipe>();
+  posix_spawn_file_actions_adddup2(&files, output->writer(), STDOUT_FILENO);
+  posix_spawn_file_actions_adddup2(&files, output->writer(), STDERR_FILENO);
   posix_spawn_file_actions_addclosefrom_np(&files, STDERR_FILENO + 1);
   posix_spawnattr_t attributes;  // the server blocks the signals it waits for: the job must not inherit that
   posix_spawnattr_init(&attributes);
@@ -119,7 +141,9 @@ std::unique_ptr<WorkerJob> start_worker_job(const std::vector<std::string>& comm
   if (error == ENOENT && command[0] == "mpirun")
     bad_input("mpirun was not found; install it (openmpi-bin) or serve with --ranks 1");
   if (error != 0) bad_input("cannot start ", command[0], ": ", std::strerror(error));
-  return std::make_unique<ProcessGroup>(pid);
+  output->close_writer();
+  const bool ranks = command[0] == "mpirun";
+  return std::make_unique<ProcessGroup>(ranks ? "mpirun" : "the worker", pid, std::move(output));
 }
 
 }  // namespace weft

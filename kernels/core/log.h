@@ -12,6 +12,10 @@ void start_log(const std::string& level);
 void log(LogLevel level, const std::string& message);
 
 template <class... Args>
+void log_debug(const Args&... args) {
+  log(LogLevel::debug, cat(args...));
+}
+template <class... Args>
 void log_info(const Args&... args) {
   log(LogLevel::info, cat(args...));
 }

@@ -109,12 +109,12 @@ EngineEvent RemoteLink::next() {
     }
     if (!socket_ && !connect()) {
       if (!job_) return EngineEnded{};
-      return lost("the worker job ended before it connected; its own messages are above");
+      return lost(job_->why_it_ended());
     }
     switch (wait(socket_->fd(), -1)) {
       case Wake::closed: return end_job();
       case Wake::input: return read();
-      case Wake::job_ended: return lost("the worker job ended; its own messages are above");
+      case Wake::job_ended: return lost(job_->why_it_ended());
     }
   }
 }
@@ -150,7 +150,7 @@ std::unique_ptr<FrameSocket> RemoteLink::accept_worker() {
 
 EngineEvent RemoteLink::read() {
   FromWorker frame;
-  if (!socket_->receive(frame)) return lost("the worker job ended; its own messages are above");
+  if (!socket_->receive(frame)) return lost(job_->why_it_ended());
   switch (frame.kind_case()) {
     case FromWorker::kHello:
       was_ready_ = true;

@@ -17,6 +17,10 @@ class WorkerJob {
  public:
   virtual ~WorkerJob() = default;
   virtual int ended_fd() const = 0;  // readable once the job has ended
+  // The end in one sentence: which rank on which host, signal or exit code, or what kept the job from starting, and what to
+  // do about it. Waits for the end and the launcher's last words, but no longer than a second. Ask before ending the job:
+  // afterwards the cause is that we ended it.
+  virtual std::string why_it_ended() = 0;
 };
 
 // What a job needs to reach the coordinator: the environment variables of these names.

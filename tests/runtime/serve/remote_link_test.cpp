@@ -39,6 +39,7 @@ class ThreadJob final : public WorkerJob {
   }
   ~ThreadJob() override { thread_.join(); }
   int ended_fd() const override { return ended_.get(); }
+  std::string why_it_ended() override { return "the thread came to its end"; }
 
  private:
   FileDescriptor ended_;
