@@ -7,15 +7,10 @@
 
 #include "kernels/core/check.h"
 #include "launcher/job.h"
+#include "launcher/report.h"
 
 namespace weft {
 namespace {
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const size_t n = values.size();
-  return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
-}
 
 // Peak resident memory of this process.
 int64_t rss_bytes() {
@@ -24,23 +19,31 @@ int64_t rss_bytes() {
   return int64_t{usage.ru_maxrss} * 1024;
 }
 
-void check_options(const BenchModelOptions& o, const EngineInfo& info) {
-  const auto at_least = [](const char* flag, int value, int low) {
-    if (value < low) bad_input(flag, " is ", value, "; it must be at least ", low);
-  };
-  at_least("--pp", o.pp, 0);
-  at_least("--tg", o.tg, 0);
-  at_least("--depth", o.depth, 0);
-  at_least("--batch", o.batch, 1);
-  at_least("--repetitions", o.repetitions, 1);
-  if (o.pp >= info.max_model_len || int64_t{o.depth} + o.tg + 2 > info.max_model_len)
-    bad_input("--pp ", o.pp, " or --depth ", o.depth, " with --tg ", o.tg, " exceeds --max-model-len ", info.max_model_len);
-  if (o.batch > o.common.engine.max_seqs) bad_input("--batch ", o.batch, " exceeds --max-seqs ", o.common.engine.max_seqs);
+// One row of the report: a combination of the lists.
+struct Shape {
+  int pp, tg, depth, batch;
+};
+
+std::vector<Shape> shapes_of(const BenchModelOptions& o) {
+  std::vector<Shape> all;
+  for (const int depth : o.depth)
+    for (const int batch : o.batch)
+      for (const int pp : o.pp)
+        for (const int tg : o.tg) all.push_back({pp, tg, depth, batch});
+  return all;
+}
+
+void check(const Shape& s, const BenchModelOptions& o, const EngineInfo& info) {
+  if (s.pp >= info.max_model_len || int64_t{s.depth} + s.tg + 2 > info.max_model_len)
+    bad_input("--pp ", s.pp, " or --depth ", s.depth, " with --tg ", s.tg, " exceeds --max-model-len ", info.max_model_len);
+  if (s.batch > o.common.engine.max_seqs) bad_input("--batch ", s.batch, " exceeds --max-seqs ", o.common.engine.max_seqs);
 }
 
 class Bench {
  public:
-  Bench(Engine& engine, const BenchModelOptions& options) : engine_(engine), o_(options) {}
+  // Prompts follow from the shape alone: a row has the same fingerprint whatever rows are before it.
+  Bench(Engine& engine, const Shape& shape)
+      : engine_(engine), o_(shape), random_(((o_.pp * 131ull + o_.tg) * 131 + o_.depth) * 131 + o_.batch) {}
 
   // Seconds from submitting a prompt of pp tokens to its first generated one.
   double prefill() {
@@ -109,48 +112,60 @@ class Bench {
   }
 
   Engine& engine_;
-  const BenchModelOptions& o_;
-  std::mt19937_64 random_{1};
+  const Shape o_;
+  std::mt19937_64 random_;
   std::vector<uint64_t> fingerprints_;
 };
 
-void bench(Engine& engine, const BenchModelOptions& o) {
+void measure(Engine& engine, const BenchModelOptions& o, const Shape& shape, Report& report) {
   const EngineInfo& info = engine.info();
-  check_options(o, info);
-  Bench bench(engine, o);
-  std::vector<double> ttft, decode;
+  Bench bench(engine, shape);
+  std::vector<double> ttft, prefill, decode;
   for (int i = 0; i <= o.repetitions; ++i) {
-    if (o.pp > 0) ttft.push_back(bench.prefill());
-    if (o.tg > 0) decode.push_back(bench.decode());
-    if (i == 0) ttft.clear(), decode.clear();  // warm-up
+    const double first = shape.pp > 0 ? bench.prefill() : 0, rate = shape.tg > 0 ? bench.decode() : 0;
+    if (i == 0) continue;  // warm-up
+    if (shape.pp > 0) ttft.push_back(first), prefill.push_back(shape.pp / first);
+    if (shape.tg > 0) decode.push_back(rate);
   }
-  const std::string fingerprint = hex(bench.fingerprint()), mesh = info.mesh.describe();
-  if (o.json) {
-    using Json = nlohmann::ordered_json;
-    const Json json = {{"prefill_tok_s", o.pp > 0 ? Json(o.pp / median(ttft)) : Json()},
-                       {"decode_tok_s", o.tg > 0 ? Json(median(decode)) : Json()},
-                       {"ttft_s", o.pp > 0 ? Json(median(ttft)) : Json()},
-                       {"rss_bytes", rss_bytes()},
-                       {"weights_bytes", info.weight_bytes},
-                       {"threads", info.threads},
-                       {"mesh", mesh},
-                       {"dtype", name(info.arithmetic)},
-                       {"fingerprint", fingerprint}};
-    std::printf("%s\n", json.dump().c_str());
+  if (report.is_text()) {
+    if (shape.pp > 0)
+      std::printf("prefill of %d tokens: %.1f tokens/s (first token after %.3f s)\n", shape.pp, median(prefill),
+                  median(ttft));
+    if (shape.tg > 0)
+      std::printf("decode of %d x %d tokens at depth %d: %.1f tokens/s\n", shape.batch, shape.tg, shape.depth,
+                  median(decode));
+    std::printf("peak resident %.1f MiB, weights %.1f MiB, %d threads, mesh %s, arithmetic %s, fingerprint %s\n",
+                rss_bytes() / 1048576.0, info.weight_bytes / 1048576.0, info.threads, info.mesh.describe().c_str(),
+                name(info.arithmetic), hex(bench.fingerprint()).c_str());
     return;
   }
-  if (o.pp > 0)
-    std::printf("prefill of %d tokens: %.1f tokens/s (first token after %.3f s)\n", o.pp, o.pp / median(ttft), median(ttft));
-  if (o.tg > 0) std::printf("decode of %d x %d tokens at depth %d: %.1f tokens/s\n", o.batch, o.tg, o.depth, median(decode));
-  std::printf("peak resident %.1f MiB, weights %.1f MiB, %d threads, mesh %s, arithmetic %s, fingerprint %s\n",
-              rss_bytes() / 1048576.0, info.weight_bytes / 1048576.0, info.threads, mesh.c_str(), name(info.arithmetic),
-              fingerprint.c_str());
+  nlohmann::ordered_json row = {{"model", o.common.model},
+                                {"model_type", engine.model().model_type},
+                                {"ranks", info.mesh.world},
+                                {"threads", info.threads},
+                                {"mesh", info.mesh.describe()},
+                                {"dtype", name(info.arithmetic)},
+                                {"kv_dtype", name(info.kv_dtype)},
+                                {"pp", shape.pp},
+                                {"tg", shape.tg},
+                                {"depth", shape.depth},
+                                {"batch", shape.batch},
+                                {"repetitions", o.repetitions}};
+  add_spread(row, "prefill_tok_s", prefill);
+  add_spread(row, "decode_tok_s", decode);
+  add_spread(row, "ttft_s", ttft);
+  row.update({{"rss_bytes", rss_bytes()}, {"weights_bytes", info.weight_bytes}, {"fingerprint", hex(bench.fingerprint())}});
+  report.row(row);
 }
 
 }  // namespace
 
-int run_bench_model(const BenchModelOptions& options) {
-  return run_job(options.common, [&](Engine& engine) { bench(engine, options); });
+int run_bench_model(const BenchModelOptions& options, Report report) {
+  return run_job(options.common, [&](Engine& engine) {
+    const std::vector<Shape> shapes = shapes_of(options);
+    for (const Shape& shape : shapes) check(shape, options, engine.info());
+    for (const Shape& shape : shapes) measure(engine, options, shape, report);
+  });
 }
 
 }  // namespace weft

@@ -2,18 +2,17 @@
 // Benchmarks below the model: ops and collectives.
 #include <string>
 
+#include "launcher/report.h"
+#include "parallel/comm_bench.h"
+
 namespace weft {
 
 struct BenchOpsOptions {
   std::string filter;
   int threads = 0;  // 0: all CPUs
-  bool json = false;
 };
-int run_bench_ops(const BenchOpsOptions& options);
+int run_bench_ops(const BenchOpsOptions& options, Report report);
 
-struct BenchCommOptions {
-  bool json = false;
-};
-int run_bench_comm(const BenchCommOptions& options);
+int run_bench_comm(const CommBenchPlan& plan, Report report);
 
 }  // namespace weft

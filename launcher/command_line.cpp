@@ -80,6 +80,7 @@ std::vector<std::string> words_for(const CLI::Option& option, const Json& value,
 
 CommandLine::CommandLine(const CLI::App& app, int argc, char** argv)
     : words_(argv + 1, argv + argc), command_(find_command(app)) {
+  for (size_t i = first_argument_; i < words_.size(); ++i) given_ += (given_.empty() ? "" : " ") + words_[i];
   check_flags();
   read_config();
 }

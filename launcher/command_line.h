@@ -21,6 +21,9 @@ class CommandLine {
   // What App::parse(vector) takes: the last word first.
   std::vector<std::string> reversed() const { return {words_.rbegin(), words_.rend()}; }
 
+  // The arguments as they were written, separated by spaces.
+  const std::string& given() const { return given_; }
+
   // One line a flag: name, value, and whether the command line, the file or nobody set it. After parsing.
   std::string origins() const;
 
@@ -30,6 +33,7 @@ class CommandLine {
   void read_config();
 
   std::vector<std::string> words_;
+  std::string given_;
   size_t first_argument_ = 0;  // of words_, behind the names of command and subcommand
   const CLI::App& command_;
   std::string config_;                 // the file, empty without one

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "kernels/sample/sample.h"
+#include "launcher/report.h"
 #include "runtime/engine/config.h"
 
 namespace weft {
@@ -35,12 +36,13 @@ struct ScoreOptions {
 };
 int run_score(const ScoreOptions& options);
 
+// Every combination of the lists is measured.
 struct BenchModelOptions {
   CommonOptions common;
-  int pp = 512, tg = 128;  // 0 leaves the measurement out
-  int depth = 0, batch = 1, repetitions = 3;
-  bool json = false;
+  std::vector<int> pp{512}, tg{128};  // 0 leaves the measurement out
+  std::vector<int> depth{0}, batch{1};
+  int repetitions = 3;
 };
-int run_bench_model(const BenchModelOptions& options);
+int run_bench_model(const BenchModelOptions& options, Report report);
 
 }  // namespace weft

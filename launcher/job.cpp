@@ -1,6 +1,8 @@
 #include "launcher/job.h"
 
 #include <cstdio>
+#include <cstdlib>
+#include <string_view>
 #include <thread>
 
 namespace weft {
@@ -33,6 +35,12 @@ int run_job(const CommonOptions& options, const std::function<void(Engine&)>& fn
     if (mesh.world > 1) end_job(mesh.rank, error);
     throw;
   }
+}
+
+bool speaks_for_job() {
+  for (const char* rank : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"})
+    if (const char* value = std::getenv(rank)) return std::string_view(value) == "0";
+  return true;
 }
 
 void let_rank_0_speak_first() { std::this_thread::sleep_for(std::chrono::seconds(1)); }

@@ -12,6 +12,9 @@ namespace weft {
 // releases them. An error that leaves ranks behind in a step ends the whole job.
 int run_job(const CommonOptions& options, const std::function<void(Engine&)>& fn);
 
+// False on ranks other than 0, which keep quiet about what rank 0 says too; from the launcher's environment, without MPI.
+bool speaks_for_job();
+
 // For ranks other than 0 that met the same bad input: mpirun kills the job as soon as one rank leaves without finalising MPI,
 // and rank 0 must have told the user why by then.
 void let_rank_0_speak_first();

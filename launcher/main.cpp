@@ -40,7 +40,9 @@ struct Program {
   ScoreOptions score;
   BenchModelOptions bench_model;
   BenchOpsOptions bench_ops;
-  BenchCommOptions bench_comm;
+  CommBenchPlan bench_comm;
+  ReportFormat report = ReportFormat::text;
+  std::string words;  // of the command line, for reports
   InspectOptions inspect;
   std::string tokenize_model, tokenize_input;
   std::string from_model, convert_type, output;
@@ -104,23 +106,34 @@ void Program::add_generate() {
 
 void Program::add_bench() {
   CLI::App* bench = app.add_subcommand("bench", "Measure")->require_subcommand(1);
-  CLI::App* sub = command("model", "Prefill and decode speed of a model", [this] { return run_bench_model(bench_model); }, bench);
+  const auto measure = [&](const char* name, const char* what, auto run) {
+    CLI::App* sub = command(name, what, [this, run] { return run(Report(report, words)); }, bench);
+    add_report_flags(*sub, report);
+    return sub;
+  };
+  CLI::App* sub = measure("model", "Prefill and decode speed of a model; of lists, as 1,8,32, every combination",
+                          [this](const Report& r) { return run_bench_model(bench_model, r); });
   model_flags(*sub, bench_model.common, "--stages");
+  const auto list = [&](const char* flag, auto& values, const CLI::Validator& allowed, const char* what, const char* fallback) {
+    sub->add_option(flag, values, what)->delimiter(',')->allow_extra_args(false)->check(allowed)->default_str(fallback);
+  };
   const CLI::Validator tokens = range(0, 1 << 24);
-  sub->add_option("--pp", bench_model.pp, "prompt tokens of the prefill measurement; 0 leaves it out")->check(tokens)->capture_default_str();
-  sub->add_option("--tg", bench_model.tg, "tokens of the decode measurement; 0 leaves it out")->check(tokens)->capture_default_str();
-  sub->add_option("--depth", bench_model.depth, "positions in the cache before decode is measured")->check(tokens)->capture_default_str();
-  sub->add_option("--batch", bench_model.batch, "sequences decoded together")->check(range(1, 65536))->capture_default_str();
+  list("--pp", bench_model.pp, tokens, "prompt tokens of the prefill measurement; 0 leaves it out", "512");
+  list("--tg", bench_model.tg, tokens, "tokens of the decode measurement; 0 leaves it out", "128");
+  list("--depth", bench_model.depth, tokens, "positions in the cache before decode is measured", "0");
+  list("--batch", bench_model.batch, range(1, 65536), "sequences decoded together", "1");
   sub->add_option("--repetitions", bench_model.repetitions, "of which the median is taken")->check(range(1, 1000))->capture_default_str();
-  sub->add_flag("--json", bench_model.json, "print one JSON object");
 
-  sub = command("ops", "Speed of every CPU op against the machine's measured limits", [this] { return run_bench_ops(bench_ops); }, bench);
+  sub = measure("ops", "Speed of every CPU op against the machine's measured limits",
+                [this](const Report& r) { return run_bench_ops(bench_ops, r); });
   sub->add_option("--filter", bench_ops.filter, "only cases whose name contains this");
   sub->add_option("--threads", bench_ops.threads, "threads")->check(range(1, 4096))->default_str("all CPUs");
-  sub->add_flag("--json", bench_ops.json, "one JSON object a line");
 
-  sub = command("comm", "Latency and bus bandwidth of the collectives; run it under mpirun", [this] { return run_bench_comm(bench_comm); }, bench);
-  sub->add_flag("--json", bench_comm.json, "one JSON object a line");
+  sub = measure("comm", "Latency and bus bandwidth of the collectives; run it under mpirun",
+                [this](const Report& r) { return run_bench_comm(bench_comm, r); });
+  list("--sizes", bench_comm.sizes, range(4, 1 << 30), "bytes of a collective", "1024 … 4194304");
+  sub->add_option("--iterations", bench_comm.iterations, "calls of a batch; nine batches are timed")
+      ->check(range(1, 1 << 20))->default_str("as many as move 8 MiB");
 }
 
 void Program::add_files() {
@@ -192,13 +205,6 @@ void Program::add_serving() {
 void Program::add_serving() {}  // built without gRPC: the commands do not exist
 #endif
 
-// Ranks other than 0 keep quiet about what rank 0 says too.
-bool speaks_for_job() {
-  for (const char* rank : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"})
-    if (const char* value = std::getenv(rank)) return std::string_view(value) == "0";
-  return true;
-}
-
 void set_log_level(Program& program) {
   start_log(speaks_for_job() ? program.log_level : "error");
 #ifdef WEFT_HAVE_SERVE
@@ -226,6 +232,7 @@ int run_command(Program& program, int argc, char** argv) {
     if (speaks_for_job()) std::fputs(line.origins().c_str(), stdout);
     return 0;
   }
+  program.words = line.given();
   set_log_level(program);
   return program.run();
 }

@@ -36,7 +36,7 @@ Mesh Mesh::make(int world, int rank, const MeshRequest& request, int n_heads, in
   if (without_dp * mesh.dp != world) {
     bad_input("pp * dp * tp = ", mesh.pp, " * ", mesh.dp, " * ", mesh.tp, " must equal the number of ranks, ", world);
   }
-  if (mesh.pp > 1) bad_input("--pp ", mesh.pp, " (pipeline parallelism) is not built; only --pp 1");
+  if (mesh.pp > 1) bad_input("pp = ", mesh.pp, " (pipeline parallelism) is not built; only pp = 1");
   if (mesh.dp > 1) {
     bad_input("dp = ", mesh.dp, " (data parallelism) is not built; only dp = 1, that is --tp ", world, " on ", world,
               " ranks");

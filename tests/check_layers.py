@@ -32,7 +32,7 @@ RESTRICTED = [
      "CUDA headers belong in *_cuda.*, *.cu and kernels/cuda"),
     (r"^(nlohmann/json\.hpp|CLI/)", r"\.cpp$", "JSON and CLI11 stay out of headers"),
     (r"^hwy/", r"^kernels/", "Highway belongs to kernels"),
-    (r"^tests/(?!support/op_case\.h$)", r"^$", "the product does not include its tests, but for the cases of `bench ops`"),
+    (r"^tests/(?!support/op_bench\.h$)", r"^$", "the product does not include its tests, but for the cases of `bench ops`"),
 ]
 IN_ONE_FILE = ["mpi.h", "nccl.h"]
 SOURCES = (".h", ".cpp", ".cu", ".cuh")

@@ -1,4 +1,4 @@
-// The rank cases between processes: mpirun -n N mpi_ranks_test [abort | bench | idle SECONDS]
+// The rank cases between processes: mpirun -n N mpi_ranks_test [abort | idle SECONDS]
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
@@ -6,7 +6,6 @@
 #include <string>
 #include <thread>
 
-#include "parallel/comm_bench.h"
 #include "tests/parallel/rank_cases.h"
 
 namespace weft {
@@ -103,7 +102,6 @@ int main(int argc, char** argv) {
   weft::RankComm ranks = weft::mpi_rank();
   const std::string mode = argc > 1 ? argv[1] : "cases";
   if (mode == "abort") return weft::run_abort(ranks);
-  if (mode == "bench") return weft::run_comm_benchmarks(ranks, false);
   if (mode == "idle") return weft::run_idle(ranks, std::atoi(argv[2]));
   return weft::run_cases(ranks);
 }

@@ -1,4 +1,3 @@
-// `weft bench ops`: the cases of the op harness, timed against what this machine can do at best.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "tests/support/op_bench.cpp"
 #include "kernels/core/simd_targets.h"
@@ -45,9 +44,8 @@ HWY_AFTER_NAMESPACE();
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <cstdio>
-#include <nlohmann/json.hpp>
 
+#include "tests/support/op_bench.h"
 #include "tests/support/op_case.h"
 
 namespace weft {
@@ -72,12 +70,10 @@ double best_of(int times, Fn&& fn) {
   return best;
 }
 
-struct Limits {
-  double bytes_per_s, flops_per_s;
-};
+}  // namespace
 
-Limits measure_limits(ThreadPool& pool) {
-  const int threads = pool.threads();
+MachineLimits measure_limits(int threads) {
+  ThreadPool pool(threads, place_threads(threads, 0, 1));
   constexpr int64_t kFloats = int64_t{32} << 20, kRounds = 1'000'000;  // 128 MiB a thread: no cache holds it
   const Buffer buffer(threads * kFloats * 4);
   auto* data = reinterpret_cast<float*>(buffer.data());
@@ -90,12 +86,9 @@ Limits measure_limits(ThreadPool& pool) {
   return {threads * kFloats * 4.0 / best_of(5, read), threads * 2.0 * 16 * 40 * kRounds / best_of(3, compute)};
 }
 
-struct Timing {
-  double seconds;  // median of runs
-  uint64_t fingerprint;
-};
+namespace {
 
-Timing time_case(const OpCase& op_case, ThreadPool& pool) {
+OpTiming time_case(const OpCase& op_case, ThreadPool& pool, const MachineLimits& limits) {
   Inputs inputs(1);
   const OpRun run = op_case.make(inputs);
   Arena workspace(op_case.workspace);
@@ -108,51 +101,23 @@ Timing time_case(const OpCase& op_case, ThreadPool& pool) {
   XXH3_64bits_reset(hash);
   const double first = once();
   for (const Tensor& x : run.outputs) XXH3_64bits_update(hash, x.data, static_cast<size_t>(x.bytes()));
-  const Timing result{0, XXH3_64bits_digest(hash)};
+  const uint64_t fingerprint = XXH3_64bits_digest(hash);
   XXH3_freeState(hash);
 
-  const int repeats = static_cast<int>(std::clamp(0.2 / std::max(first, 1e-7), 5.0, 2001.0));
-  std::vector<double> times(repeats);
+  std::vector<double> times(static_cast<size_t>(std::clamp(0.2 / std::max(first, 1e-7), 5.0, 2001.0)));
   for (double& t : times) t = once();
-  std::nth_element(times.begin(), times.begin() + repeats / 2, times.end());
-  return {times[repeats / 2], result.fingerprint};
+  std::sort(times.begin(), times.end());
+  const double median = times[times.size() / 2];
+  const double bound = std::max(op_case.bytes / limits.bytes_per_s, op_case.flops / limits.flops_per_s);
+  return {op_case.name, op_case.bytes, op_case.flops, median, times.front(), times.back(), bound / median, fingerprint};
 }
 
 }  // namespace
 
-int run_op_benchmarks(const std::string& filter, int threads, bool json) {
+void bench_ops(const std::string& filter, int threads, const MachineLimits& limits, const std::function<bool(const OpTiming&)>& tell) {
   ThreadPool pool(threads, place_threads(threads, 0, 1));
-  const Limits limits = measure_limits(pool);
-  nlohmann::ordered_json results = nlohmann::ordered_json::array();
-  if (!json) {
-    std::printf("%d threads; limits measured here: read %.1f GB/s, f32 FMA %.0f GFLOP/s\n", threads,
-                limits.bytes_per_s * 1e-9, limits.flops_per_s * 1e-9);
-    std::printf("Data of small cases stays in caches, so their share of the memory limit can pass 100 %%.\n\n");
-    std::printf("%-48s %10s %9s %9s %7s  %s\n", "case", "us", "GB/s", "GFLOP/s", "limit", "fingerprint");
-  }
-  for (const OpCase& op_case : op_cases()) {
-    if (std::ferror(stdout)) break;  // nobody reads on
-    if (op_case.name.find(filter) == std::string::npos) continue;
-    const Timing timing = time_case(op_case, pool);
-    const double bound = std::max(op_case.bytes / limits.bytes_per_s, op_case.flops / limits.flops_per_s);
-    const double gb = op_case.bytes / timing.seconds * 1e-9, gflop = op_case.flops / timing.seconds * 1e-9;
-    char fingerprint[17];
-    std::snprintf(fingerprint, sizeof fingerprint, "%016lx", static_cast<unsigned long>(timing.fingerprint));
-    if (json)
-      results.push_back({{"case", op_case.name}, {"us", timing.seconds * 1e6}, {"gb_per_s", gb}, {"gflop_per_s", gflop},
-                         {"share_of_limit", bound / timing.seconds}, {"fingerprint", fingerprint}});
-    else
-      std::printf("%-48s %10.2f %9.2f %9.2f %6.0f%%  %s\n", op_case.name.c_str(), timing.seconds * 1e6, gb, gflop,
-                  100 * bound / timing.seconds, fingerprint);
-  }
-  if (json)
-    std::printf("%s\n", nlohmann::ordered_json{{"threads", threads},
-                                               {"read_bytes_per_s", limits.bytes_per_s},
-                                               {"fma_flops_per_s", limits.flops_per_s},
-                                               {"cases", results}}
-                            .dump(1)
-                            .c_str());
-  return 0;
+  for (const OpCase& op_case : op_cases())
+    if (op_case.name.find(filter) != std::string::npos && !tell(time_case(op_case, pool, limits))) break;
 }
 
 }  // namespace test

@@ -74,7 +74,4 @@ std::vector<std::string> run_case(const OpCase& op_case, Backend backend, int th
 // Empty when the outputs of run_case(cpu) agree with those of run_case(ref), else the first places where they do not.
 std::string compare_with_ref(const OpCase& op_case, int threads, uint64_t seed);
 
-// `weft bench ops`: runs all cases whose name contains `filter`; a table, or JSON, on stdout. Returns the exit code.
-int run_op_benchmarks(const std::string& filter, int threads, bool json);
-
 }  // namespace weft::test
