@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "kernels/core/check.h"
+#include "runtime/weights/end_tokens.h"
 #include "runtime/weights/gguf.h"
 
 namespace weft {
@@ -26,6 +27,7 @@ GgufTokenizerData tokenizer_data(const GgufFile& file) {
   data.bos_id = id_at(file, "tokenizer.ggml.bos_token_id");
   data.eos_id = id_at(file, "tokenizer.ggml.eos_token_id");
   data.unknown_id = id_at(file, "tokenizer.ggml.unknown_token_id");
+  for (const int64_t id : end_token_ids(file)) data.end_ids.push_back(static_cast<int32_t>(id));
   data.add_bos = file.get_bool("tokenizer.ggml.add_bos_token");
   data.add_eos = file.get_bool("tokenizer.ggml.add_eos_token");
   data.add_space_prefix = file.get_bool("tokenizer.ggml.add_space_prefix");

@@ -7,32 +7,13 @@
 #include <cstdint>
 
 #include "kernels/core/check.h"
+#include "runtime/text/oniguruma.h"
 #include "runtime/text/utf8.h"
 
 namespace weft {
 namespace {
 
 constexpr size_t kNone = std::string_view::npos;
-
-// Oniguruma's \s is the Unicode property White_Space; PCRE2's also holds U+180E.
-std::string to_pcre2(std::string_view pattern) {
-  std::string out;
-  for (size_t i = 0; i < pattern.size(); ++i) {
-    if (pattern[i] == '\\' && i + 1 < pattern.size()) {
-      ++i;
-      if (pattern[i] == 's') {
-        out += "\\p{wspace}";
-      } else if (pattern[i] == 'S') {
-        out += "\\P{wspace}";
-      } else {
-        out += {'\\', pattern[i]};
-      }
-    } else {
-      out.push_back(pattern[i]);
-    }
-  }
-  return out;
-}
 
 std::string pcre2_message(int error) {
   PCRE2_UCHAR buffer[256];
@@ -45,15 +26,18 @@ PCRE2_SPTR bytes(std::string_view text) { return reinterpret_cast<PCRE2_SPTR>(te
 }  // namespace
 
 Regex::Regex(std::string_view pattern) : pattern_(pattern) {
-  const std::string translated = to_pcre2(pattern);
+  const std::unique_ptr<pcre2_compile_context, decltype(&pcre2_compile_context_free)> context(
+      pcre2_compile_context_create(nullptr), pcre2_compile_context_free);
+  pcre2_set_newline(context.get(), PCRE2_NEWLINE_LF);
+  const std::string translated = oniguruma_to_pcre2(pattern);
   int error = 0;
   PCRE2_SIZE offset = 0;
   // MULTILINE: in Oniguruma's Ruby syntax ^ and $ always mean lines.
-  pcre2_code* code =
-      pcre2_compile(bytes(translated), translated.size(), PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE, &error, &offset, nullptr);
+  pcre2_code* code = pcre2_compile(bytes(translated), translated.size(), PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE, &error,
+                                   &offset, context.get());
   if (code == nullptr) {
     bad_input("the tokenizer's regular expression '", pattern, "' cannot be used: ", pcre2_message(error), " near offset ",
-              offset);
+              offset, " of '", translated, "'");
   }
   code_ = {code, [](void* p) { pcre2_code_free(static_cast<pcre2_code*>(p)); }};
   // Systems that forbid writable code pages refuse the JIT; pcre2_match then interprets, with the same
@@ -70,7 +54,8 @@ std::string Regex::quote(std::string_view text) {
   return out;
 }
 
-Regex::Matcher::Matcher(const Regex& regex) : regex_(&regex) {
+Regex::Matcher::Matcher(const Regex& regex)
+    : regex_(&regex), deadline_(std::chrono::steady_clock::now() + std::chrono::seconds(10)) {
   const auto* code = static_cast<const pcre2_code*>(regex.code_.get());
   match_data_ = {pcre2_match_data_create_from_pattern(code, nullptr),
                  [](void* p) { pcre2_match_data_free(static_cast<pcre2_match_data*>(p)); }};
@@ -81,13 +66,26 @@ Regex::Matcher::Matcher(const Regex& regex) : regex_(&regex) {
 void Regex::Matcher::start(std::string_view text) {
   text_ = text;
   position_ = 0;
+  last_end_ = kNone;
+  deadline_ += std::chrono::microseconds(2) * text.size();
   // A repeat that gives back one character at a time counts each of them: the limit must follow the text's
   // length.
   const size_t limit = std::min<size_t>(10'000'000 + 16 * text.size(), UINT32_MAX);
   pcre2_set_match_limit(static_cast<pcre2_match_context*>(context_.get()), static_cast<uint32_t>(limit));
 }
 
+void Regex::Matcher::give_up(const std::string& reason) const {
+  bad_input("the tokenizer's regular expression '", regex_->pattern_, "' gave up on this text at byte ", position_, ": ",
+            reason);
+}
+
+// The match limit bounds one search; searches that each run over much of the text add up to more.
+void Regex::Matcher::check_time() {
+  if (++calls_ % 8 == 0 && std::chrono::steady_clock::now() > deadline_) give_up("it takes too long");
+}
+
 std::pair<size_t, size_t> Regex::Matcher::next() {
+  check_time();
   if (position_ > text_.size()) return {kNone, kNone};
   const auto* code = static_cast<const pcre2_code*>(regex_->code_.get());
   auto* data = static_cast<pcre2_match_data*>(match_data_.get());
@@ -101,18 +99,18 @@ std::pair<size_t, size_t> Regex::Matcher::next() {
     position_ = text_.size() + 1;
     return {kNone, kNone};
   }
-  if (result < 0) {
-    bad_input("the tokenizer's regular expression '", regex_->pattern_, "' gave up on this text at byte ", position_, ": ",
-              pcre2_message(result));
-  }
+  if (result < 0) give_up(pcre2_message(result));
   const PCRE2_SIZE* span = pcre2_get_ovector_pointer(data);
   const std::pair<size_t, size_t> found = {span[0], span[1]};
   position_ = found.second;
-  // After an empty match the search goes on one character later, or it would find the same one for ever.
-  if (found.first == found.second) {
-    position_ += found.second < text_.size() ? utf8_at(text_, found.second).length : 1;
+  if (found.first < found.second) {
+    last_end_ = found.second;
+    return found;
   }
-  return found;
+  // After an empty match the search goes on one character later, or it would find the same one for ever. One right behind
+  // another match does not count.
+  position_ += found.second < text_.size() ? utf8_at(text_, found.second).length : 1;
+  return found.second == std::exchange(last_end_, found.second) ? next() : found;
 }
 
 }  // namespace weft

@@ -2,52 +2,17 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 
 #include "kernels/core/check.h"
+#include "kernels/core/log.h"
+#include "runtime/text/gguf_pre_tokenizer.h"
 #include "runtime/text/tokenizer_parts.h"
 #include "runtime/text/utf8.h"
 
 namespace weft {
 namespace {
 
-constexpr std::string_view kLlama3Pattern =
-    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-constexpr std::string_view kQwen2Pattern =
-    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 constexpr std::string_view kSpace = "\xE2\x96\x81";  // "▁", SentencePiece's space
-
-// What a name in tokenizer.ggml.pre stands for; the file itself does not hold the patterns.
-struct PreTokenizerKind {
-  std::vector<std::string_view> patterns;
-  bool nfc = false;
-  bool ignore_merges = false;
-  bool add_bos = false;
-};
-
-PreTokenizerKind pre_tokenizer_kind(std::string_view name) {
-  static const std::map<std::string_view, PreTokenizerKind> kinds = {
-      {"", {{kGpt2Pattern}}},
-      {"default", {{kGpt2Pattern}}},
-      {"gpt-2", {{kGpt2Pattern}}},
-      {"smollm", {{R"(\p{N})", kGpt2Pattern}}},
-      {"starcoder", {{R"(\p{N})", kGpt2Pattern}}},
-      {"llama-bpe", {{kLlama3Pattern}, false, true, true}},
-      {"llama3", {{kLlama3Pattern}, false, true, true}},
-      {"llama-v3", {{kLlama3Pattern}, false, true, true}},
-      {"qwen2", {{kQwen2Pattern}, true}},
-      {"deepseek-r1-qwen", {{kQwen2Pattern}, true, false, true}},
-  };
-  const auto found = kinds.find(name);
-  if (found == kinds.end()) {
-    std::string known;
-    for (const auto& kind : kinds) {
-      if (!kind.first.empty()) known += cat(known.empty() ? "" : ", ", kind.first);
-    }
-    bad_input("GGUF pre-tokenizer '", name, "' (tokenizer.ggml.pre) is not supported; supported are ", known);
-  }
-  return found->second;
-}
 
 enum TokenType { normal = 1, unknown = 2, control = 3, user_defined = 4 };
 
@@ -83,7 +48,8 @@ Vocabulary read_vocabulary(const GgufTokenizerData& data) {
 std::vector<AddedToken> read_added_tokens(const GgufTokenizerData& data) {
   std::vector<AddedToken> added;
   for (size_t id = 0; id < data.tokens.size(); ++id) {
-    const int32_t type = type_of(data, id);
+    const bool end = std::ranges::count(data.end_ids, static_cast<int32_t>(id)) != 0;  // of whatever type
+    const int32_t type = end ? static_cast<int32_t>(control) : type_of(data, id);
     if (data.tokens[id].empty() || (type != unknown && type != control && type != user_defined)) continue;
     added.push_back(
         {.id = static_cast<int32_t>(id), .content = std::string(data.tokens[id]), .special = type != user_defined});
@@ -139,23 +105,27 @@ MergeTable merges_from_scores(const GgufTokenizerData& data, const Vocabulary& v
 
 void read_flags(const GgufTokenizerData& data, bool add_bos_default, TokenizerParts& parts) {
   if (data.add_bos.value_or(add_bos_default)) {
-    if (!data.bos_id) bad_input("the GGUF tokenizer adds a BOS token but names none (tokenizer.ggml.bos_token_id)");
-    parts.prefix = {*data.bos_id};
+    if (!parts.bos) bad_input("the GGUF tokenizer adds a BOS token but names none (tokenizer.ggml.bos_token_id)");
+    parts.prefix = {*parts.bos};
   }
   if (data.add_eos.value_or(false)) {
-    if (!data.eos_id) bad_input("the GGUF tokenizer adds an EOS token but names none (tokenizer.ggml.eos_token_id)");
-    parts.suffix = {*data.eos_id};
+    if (!parts.eos) bad_input("the GGUF tokenizer adds an EOS token but names none (tokenizer.ggml.eos_token_id)");
+    parts.suffix = {*parts.eos};
   }
-  parts.bos = data.bos_id;
-  parts.eos = data.eos_id;
   parts.chat_template = data.chat_template;
   parts.added_tokens = read_added_tokens(data);
 }
 
 TokenizerParts read_byte_level(const GgufTokenizerData& data) {
-  const PreTokenizerKind kind = pre_tokenizer_kind(data.pre);
+  const GgufPreTokenizer& kind = gguf_pre_tokenizer(data.pre);
+  if (data.pre.empty() || data.pre == "default") {
+    log_warn("the GGUF file does not say how its tokenizer cuts words (tokenizer.ggml.pre is ",
+             data.pre.empty() ? "missing" : "'default'",
+             "); words are cut as llama.cpp cuts them then, which may not be how "
+             "the model was trained: a file converted anew is better");
+  }
   std::vector<PreTokenizerStep> steps;
-  for (const std::string_view pattern : kind.patterns) steps.push_back(SplitStep{Regex(pattern)});
+  for (const std::string& pattern : kind.patterns) steps.push_back(SplitStep{Regex(pattern)});
   steps.push_back(ByteAlphabetStep{});
   Vocabulary vocabulary = read_vocabulary(data);
   MergeTable merges = read_merges(data, vocabulary);
@@ -163,6 +133,8 @@ TokenizerParts read_byte_level(const GgufTokenizerData& data) {
                        .bpe = Bpe(std::move(vocabulary), std::move(merges), {.ignore_merges = kind.ignore_merges})};
   if (kind.nfc) parts.normalizer.push_back(Nfc{});
   parts.decoder.byte_alphabet = true;
+  parts.bos = data.bos_id;
+  parts.eos = data.eos_id;
   read_flags(data, kind.add_bos, parts);
   return parts;
 }
@@ -170,7 +142,11 @@ TokenizerParts read_byte_level(const GgufTokenizerData& data) {
 TokenizerParts read_sentencepiece(const GgufTokenizerData& data) {
   Vocabulary vocabulary = read_vocabulary(data);
   MergeTable merges = merges_from_scores(data, vocabulary);
-  const BpeOptions options{.byte_fallback = true, .fuse_unk = true, .unk = data.unknown_id.value_or(kNoToken)};
+  // SentencePiece's own ids count where the file names none.
+  const auto own = [&](int32_t id) { return id < vocabulary.size() ? std::optional(id) : std::nullopt; };
+  const std::optional<int32_t> unknown = data.unknown_id ? data.unknown_id : own(0);
+  const std::optional<int32_t> bos = data.bos_id ? data.bos_id : own(1), eos = data.eos_id ? data.eos_id : own(2);
+  const BpeOptions options{.byte_fallback = true, .fuse_unk = true, .unk = unknown.value_or(kNoToken)};
   TokenizerParts parts{.bpe = Bpe(std::move(vocabulary), std::move(merges), options)};
   const bool space_prefix = data.add_space_prefix.value_or(true);
   if (space_prefix) parts.normalizer.push_back(Prepend{std::string(kSpace)});
@@ -178,6 +154,8 @@ TokenizerParts read_sentencepiece(const GgufTokenizerData& data) {
   parts.decoder.replacements = {{std::string(kSpace), " "}};
   parts.decoder.byte_fallback = true;
   parts.decoder.strip_leading_spaces = space_prefix ? 1 : 0;
+  parts.bos = bos;
+  parts.eos = eos;
   read_flags(data, true, parts);
   return parts;
 }

@@ -20,7 +20,8 @@ struct GgufTokenizerData {
   std::optional<int32_t> bos_id;         // tokenizer.ggml.bos_token_id
   std::optional<int32_t> eos_id;         // tokenizer.ggml.eos_token_id
   std::optional<int32_t> unknown_id;     // tokenizer.ggml.unknown_token_id
-  std::optional<bool> add_bos;           // tokenizer.ggml.add_bos_token; absent: true for "llama" and "llama-bpe"
+  std::vector<int32_t> end_ids;          // every token that ends a text; they are special, whatever token_type says
+  std::optional<bool> add_bos;           // tokenizer.ggml.add_bos_token; absent: true for "llama" and some of `pre`
   std::optional<bool> add_eos;           // tokenizer.ggml.add_eos_token; absent: false
   std::optional<bool> add_space_prefix;  // tokenizer.ggml.add_space_prefix; absent: true for "llama"; else ignored
   std::string_view chat_template;        // tokenizer.chat_template; empty where the file has none

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "kernels/core/check.h"
+#include "runtime/weights/end_tokens.h"
 #include "runtime/weights/json.h"
 
 namespace weft {
@@ -82,12 +83,10 @@ json rope_scaling(const Metadata& metadata) {
   return scaling;
 }
 
-// eos_token_id: one id, or a list where the end of a turn or of a tool message is another token.
+// eos_token_id: one id, or a list where several tokens end a text.
 void add_token_ids(const GgufFile& file, json& config) {
   if (const auto bos = file.get_int("tokenizer.ggml.bos_token_id")) config["bos_token_id"] = *bos;
-  json eos = json::array();
-  for (const char* key : {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"})
-    if (const auto id = file.get_int(key); id && std::find(eos.begin(), eos.end(), *id) == eos.end()) eos.push_back(*id);
+  const json eos = end_token_ids(file);
   if (!eos.empty()) config["eos_token_id"] = eos.size() == 1 ? eos[0] : eos;
 }
 

@@ -50,6 +50,20 @@ class Answer(unittest.TestCase):
         self.assertEqual((result["text"], result["token_ids"]), ("bc", [98, 300, 99, E]))
         self.assertEqual(self.answer("a", "--stop", "bc")["text"], "")
 
+    def gguf(self, ids, special, **options):
+        keys = {"pre": "gpt-2", "bos_token_id": 256, "eos_token_id": 257}
+        return successor.write_gguf(os.path.join(self.folder.name, "model.gguf"), chain(*ids), special, keys=keys, **options)
+
+    def test_end_tokens_that_a_gguf_names_by_their_text(self):
+        for text in ("<|eot_id|>", "<|im_end|>", "<|endoftext|>", "<end_of_turn>", "<|eom_id|>", "<｜end▁of▁sentence｜>"):
+            for kind in (1, successor.CONTROL):
+                with self.subTest(text, kind=kind):
+                    model = self.gguf([97, 98, 258, 120, 121, 257], [("<b>", 3), ("<e>", 3), (text, kind)])
+                    result = self.answer("a", model=model)
+                    self.assertEqual((result["text"], result["token_ids"]), ("b", [98, 258]))
+        model = self.gguf([97, 98, 258, 99, 257], [("<b>", 3), ("<e>", 3), ("<|start|>", 3)])
+        self.assertEqual(self.answer("a", model=model)["text"], "bc")
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -104,7 +104,7 @@ TEST(TokenizerGguf, RefusesWhatItCannotUse) {
   };
   EXPECT_EQ(message_of(fixture.data), "accepted");
   refuses([](auto& d) { d.model = "t5"; }, "'t5' (tokenizer.ggml.model) is not supported");
-  refuses([](auto& d) { d.pre = "tekken"; }, "'tekken' (tokenizer.ggml.pre) is not supported");
+  refuses([](auto& d) { d.pre = "nonesuch"; }, "'nonesuch' (tokenizer.ggml.pre) is not supported");
   refuses([](auto& d) { d.tokens.clear(); }, "no tokens");
   refuses([](auto& d) { d.token_type.pop_back(); }, "token_type has");
   refuses([](auto& d) { d.tokens[5] = "\xff"; }, "token 5 of the GGUF file is not valid UTF-8");
