@@ -111,6 +111,7 @@ v1::GenerateRequest Client::request(const std::string& prompt) const {
   s.set_seed(options_.sampling.seed);
   r.set_max_tokens(options_.max_tokens);
   r.set_ignore_eos(options_.ignore_eos);
+  r.set_cache_salt(options_.cache_salt);
   for (const std::string& stop : options_.stop) r.add_stop(stop);
   return r;
 }
@@ -195,8 +196,11 @@ v1::GenerateRequest Client::batch_request(const std::string& line, int number) c
         r.mutable_sampling()->set_temperature(value.get<float>());
       else if (key == "seed")
         r.mutable_sampling()->set_seed(value.get<uint64_t>());
+      else if (key == "cache_salt")
+        r.set_cache_salt(value.get<std::string>());
       else
-        bad_input(where(), " has the unknown key ", key, "; known are prompt, token_ids, max_tokens, temperature and seed");
+        bad_input(where(), " has the unknown key ", key,
+                  "; known are prompt, token_ids, max_tokens, temperature, seed and cache_salt");
     }
     return r;
   } catch (const nlohmann::json::exception& e) {

@@ -196,6 +196,7 @@ void Program::add_serving() {
   sub->add_flag("--chat", client.chat, "prompts are user messages, put into the model's chat template");
   sub->add_option("--max-tokens", client.max_tokens, "tokens to generate at most")->check(range(1, 1 << 30))->capture_default_str();
   sub->add_flag("--ignore-eos", client.ignore_eos, "go on after the end-of-sequence token");
+  sub->add_option("--cache-salt", client.cache_salt, "share cached prompts only with requests that have the same salt");
   sub->add_flag("--json", client.json, "print JSON instead of the text");
   sub->add_option("--wait", client.wait_s, "seconds to wait for the server to be ready")->check(range(0.0, 86400.0))->capture_default_str();
   sub->add_option("--timeout", client.timeout_s, "deadline of the call in seconds; 0: none")->check(range(0.0, 1e9))->capture_default_str();

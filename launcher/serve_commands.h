@@ -39,6 +39,7 @@ struct ClientOptions {
   SamplingParams sampling;  // seed 0 is a seed like any other
   std::vector<std::string> stop;
   bool ignore_eos = false;
+  std::string cache_salt;  // requests of different salts share no cached prefix
   bool json = false;     // one JSON object instead of the text
   double wait_s = 0;     // for the server to be ready
   double timeout_s = 0;  // deadline of the call; 0: none

@@ -9,7 +9,12 @@
 
 namespace weft {
 
-BlockManager::BlockManager(int64_t n_blocks, int block_size) : block_size_(block_size) {
+size_t BlockManager::hash(const BlockKey& key) {
+  const uint64_t ids = XXH3_64bits_withSeed(key.ids.data(), key.ids.size() * sizeof(int32_t), key.before);
+  return XXH3_64bits_withSeed(key.salt.data(), key.salt.size(), ids);
+}
+
+BlockManager::BlockManager(int64_t n_blocks, int block_size, Hash hash_fn) : index_(0, hash_fn), block_size_(block_size) {
   WEFT_CHECK(n_blocks >= 1 && n_blocks <= std::numeric_limits<int32_t>::max() && block_size >= 1, n_blocks, " blocks of ",
              block_size);
   blocks_.resize(n_blocks);
@@ -37,35 +42,30 @@ int32_t BlockManager::allocate() {
   const int32_t block = head_;
   unlink(block);
   Block& b = blocks_[block];
-  if (b.cached) index_.erase(b.hash);
+  if (b.key) index_.erase(index_.find(*b.key));
   b = Block{};
   b.references = 1;
   return block;
 }
 
-BlockHash BlockManager::hash(BlockHash parent, std::span<const int32_t> ids) {
-  XXH3_state_t state;
-  XXH3_128bits_reset(&state);
-  XXH3_128bits_update(&state, &parent, sizeof parent);
-  XXH3_128bits_update(&state, ids.data(), ids.size_bytes());
-  const XXH128_hash_t h = XXH3_128bits_digest(&state);
-  return {h.low64, h.high64};
+BlockManager::Found BlockManager::find(const BlockKey& key) {
+  const auto entry = index_.find(key);
+  if (entry == index_.end()) return {};
+  const Found found = entry->second;
+  if (blocks_[found.block].references++ == 0) unlink(found.block);
+  return found;
 }
 
-int32_t BlockManager::find(BlockHash hash) {
-  const auto found = index_.find(hash);
-  if (found == index_.end()) return -1;
-  const int32_t block = found->second;
-  if (blocks_[block].references++ == 0) unlink(block);
-  return block;
-}
-
-void BlockManager::cache(int32_t block, BlockHash hash) {
+PrefixId BlockManager::cache(int32_t block, BlockKey key) {
   Block& b = blocks_[block];
-  WEFT_CHECK(b.references > 0 && !b.cached, "block ", block);
-  if (!index_.try_emplace(hash, block).second) return;
-  b.cached = true;
-  b.hash = hash;
+  WEFT_CHECK(b.references > 0 && !b.key, "block ", block);
+  WEFT_CHECK_EQ(static_cast<int64_t>(key.ids.size()), block_size_);
+  const auto [entry, fresh] = index_.try_emplace(std::move(key), Found{block, last_prefix_ + 1});
+  if (fresh) {
+    ++last_prefix_;
+    b.key = &entry->first;
+  }
+  return entry->second.prefix;
 }
 
 void BlockManager::release(int32_t block) {
@@ -73,7 +73,7 @@ void BlockManager::release(int32_t block) {
   WEFT_CHECK(b.references > 0, "block ", block, " is free");
   if (--b.references > 0) return;
   insert_after(block,
-               b.cached ? tail_ : -1);  // an empty block is reused first: its memory is already resident
+               b.key ? tail_ : -1);  // an empty block is reused first: its memory is already resident
 }
 
 void BlockManager::check_integrity(std::span<const int32_t> references) const {
@@ -88,10 +88,10 @@ void BlockManager::check_integrity(std::span<const int32_t> references) const {
     WEFT_CHECK(b.references == expected[block], "block ", block, ": ", b.references, " references, ", expected[block],
                " held");
     n_free += b.references == 0;
-    n_cached += b.cached;
-    if (!b.cached) continue;
-    const auto found = index_.find(b.hash);
-    WEFT_CHECK(found != index_.end() && found->second == block, "block ", block, " is not indexed");
+    n_cached += b.key != nullptr;
+    if (!b.key) continue;
+    const auto entry = index_.find(*b.key);
+    WEFT_CHECK(entry != index_.end() && entry->second.block == block, "block ", block, " is not indexed");
   }
   WEFT_CHECK_EQ(n_cached, static_cast<int64_t>(index_.size()));
   WEFT_CHECK_EQ(n_free, n_free_);

@@ -6,24 +6,35 @@
 // a known prefix: it stays findable until it is handed out again. Free blocks form one list: empty ones at
 // the front, cached ones behind in order of release, so allocation takes the least recently used one.
 //
-// Prefix cache. A full block is addressed by a chain hash: XXH3-128 of the hash of the block before it and of
-// its own token ids, so equal hashes mean equal ids at equal positions. Only full blocks are cached, hence
-// never written again.
+// Prefix cache: a radix tree of full blocks, which are never written again. A block is found by the prefix
+// before it and its own token ids, compared one by one: a hash only says where to look, so prompts made to
+// collide share nothing. A prefix that is forgotten takes its number with it: blocks cached behind it are not
+// found any more, whatever its block holds next.
 #include <cstdint>
 #include <span>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
 namespace weft {
 
-struct BlockHash {
-  uint64_t low = 0, high = 0;  // {0, 0}: the start of a sequence
-  bool operator==(const BlockHash&) const = default;
+// Of the ids from the start of a sequence to the end of a cached block; never used twice. 0: the start.
+using PrefixId = uint64_t;
+
+struct BlockKey {
+  PrefixId before = 0;
+  std::vector<int32_t> ids;  // block_size of them
+  std::string salt;          // of a sequence's first block: sequences of different salts have no prefix in common
+  bool operator==(const BlockKey&) const = default;
 };
 
 class BlockManager {
  public:
-  BlockManager(int64_t n_blocks, int block_size);
+  using Hash = size_t (*)(const BlockKey&);
+  static size_t hash(const BlockKey& key);
+
+  // hash_fn: of the index; equal hashes cost time and nothing else.
+  BlockManager(int64_t n_blocks, int block_size, Hash hash_fn = hash);
 
   int64_t total() const { return static_cast<int64_t>(blocks_.size()); }
   int64_t free() const { return n_free_; }
@@ -33,12 +44,15 @@ class BlockManager {
   // A block with one reference; free() must be positive. Forgets the prefix it held.
   int32_t allocate();
 
-  // The hash of a full block after `parent`.
-  static BlockHash hash(BlockHash parent, std::span<const int32_t> ids);
-  // The block that holds this prefix, with one more reference; -1 if none does.
-  int32_t find(BlockHash hash);
-  // The referenced block now holds this prefix. If another block already does, that one stays the cached one.
-  void cache(int32_t block, BlockHash hash);
+  struct Found {
+    int32_t block = -1;  // -1: none holds it
+    PrefixId prefix = 0;
+  };
+  // The block that holds these ids, with one more reference.
+  Found find(const BlockKey& key);
+  // The referenced block now holds these ids. If another block already does, that one stays the cached one.
+  // Returns the prefix that ends with them.
+  PrefixId cache(int32_t block, BlockKey key);
 
   void release(int32_t block);  // one reference less
 
@@ -50,18 +64,15 @@ class BlockManager {
   struct Block {
     int32_t references = 0;
     int32_t previous = -1, next = -1;  // in the free list
-    bool cached = false;
-    BlockHash hash;
-  };
-  struct HashOfHash {
-    size_t operator()(const BlockHash& h) const { return h.low; }
+    const BlockKey* key = nullptr;     // its entry of the index; null: not cached
   };
 
   void unlink(int32_t block);
   void insert_after(int32_t block, int32_t previous);  // previous == -1: at the front
 
   std::vector<Block> blocks_;
-  std::unordered_map<BlockHash, int32_t, HashOfHash> index_;
+  std::unordered_map<BlockKey, Found, Hash> index_;
+  PrefixId last_prefix_ = 0;
   int block_size_;
   int64_t n_free_ = 0;
   int32_t head_ = -1, tail_ = -1;

@@ -19,6 +19,7 @@ struct Request {
   int max_tokens = 16;  // > 0
   bool ignore_eos = false;
   SamplingParams sampling;
+  std::string cache_salt;  // K and V are reused among requests of the same salt only
 };
 
 enum class FinishReason : uint8_t { none, stop, length, cancelled, error };

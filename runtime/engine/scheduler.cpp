@@ -6,18 +6,19 @@
 
 namespace weft {
 
-Scheduler::Scheduler(const SchedulerLimits& limits, int64_t n_blocks, int block_size)
-    : limits_(limits), blocks_(n_blocks, block_size) {
+Scheduler::Scheduler(const SchedulerLimits& limits, int64_t n_blocks, int block_size, BlockManager::Hash hash)
+    : limits_(limits), blocks_(n_blocks, block_size, hash) {
   WEFT_CHECK(limits.max_seqs >= 1 && limits.max_batch_tokens >= 1, limits.max_seqs, " ", limits.max_batch_tokens);
 }
 
-void Scheduler::add(RequestId id, std::vector<int32_t> ids, int64_t max_length) {
+void Scheduler::add(RequestId id, std::vector<int32_t> ids, int64_t max_length, std::string salt) {
   WEFT_CHECK(!ids.empty() && static_cast<int64_t>(ids.size()) <= max_length, ids.size(), " of ", max_length);
   WEFT_CHECK(blocks_.blocks_for(max_length) <= blocks_.total(), max_length, " positions never fit");
   const auto [it, added] = sequences_.try_emplace(id);
   WEFT_CHECK(added, "request ", id, " exists");
   it->second.id = id;
   it->second.ids = std::move(ids);
+  it->second.salt = std::move(salt);
   waiting_.push_back(&it->second);
 }
 
@@ -81,7 +82,7 @@ void Scheduler::preempt_latest(int64_t& budget) {
   budget += latest->scheduled;
   release_blocks(*latest);
   latest->computed = latest->scheduled = 0;
-  latest->hashes.clear();
+  latest->prefixes.clear();
   waiting_.push_front(latest);
   ++preemptions_;
 }
@@ -94,7 +95,7 @@ void Scheduler::admit(int64_t& budget) {
         blocks_.blocks_for(static_cast<int64_t>(sequence.ids.size())) - static_cast<int64_t>(sequence.blocks.size());
     if (wanted + running() > blocks_.free()) {  // running(): one spare block each, or it would soon be preempted again
       release_blocks(sequence);
-      sequence.hashes.clear();
+      sequence.prefixes.clear();
       sequence.computed = 0;
       return;
     }
@@ -107,16 +108,23 @@ void Scheduler::admit(int64_t& budget) {
   }
 }
 
+// Of the first full block behind the known prefixes.
+BlockKey Scheduler::next_key(const Sequence& sequence) const {
+  const auto& known = sequence.prefixes;
+  const auto begin = sequence.ids.begin() + static_cast<int64_t>(known.size()) * blocks_.block_size();
+  return {.before = known.empty() ? 0 : known.back(),
+          .ids = {begin, begin + blocks_.block_size()},
+          .salt = known.empty() ? sequence.salt : ""};
+}
+
 // Takes the longest cached prefix of full blocks, but never the last token: its logits are wanted.
 void Scheduler::reuse_prefix(Sequence& sequence) {
   const int64_t size = blocks_.block_size(), reusable = (static_cast<int64_t>(sequence.ids.size()) - 1) / size;
-  BlockHash hash;
   for (int64_t i = 0; i < reusable; ++i) {
-    hash = BlockManager::hash(hash, std::span(sequence.ids).subspan(i * size, size));
-    const int32_t block = blocks_.find(hash);
+    const auto [block, prefix] = blocks_.find(next_key(sequence));
     if (block < 0) return;
     sequence.blocks.push_back(block);
-    sequence.hashes.push_back(hash);
+    sequence.prefixes.push_back(prefix);
     sequence.computed += size;
   }
 }
@@ -143,11 +151,9 @@ void Scheduler::completed() {
   for (Sequence* sequence : running_) {
     sequence->computed += sequence->scheduled;
     sequence->scheduled = 0;
-    for (int64_t full = static_cast<int64_t>(sequence->hashes.size()); (full + 1) * size <= sequence->computed; ++full) {
-      const BlockHash parent = full == 0 ? BlockHash{} : sequence->hashes.back();
-      sequence->hashes.push_back(BlockManager::hash(parent, std::span(sequence->ids).subspan(full * size, size)));
-      blocks_.cache(sequence->blocks[full], sequence->hashes.back());
-    }
+    std::vector<PrefixId>& known = sequence->prefixes;
+    while (static_cast<int64_t>(known.size() + 1) * size <= sequence->computed)
+      known.push_back(blocks_.cache(sequence->blocks[known.size()], next_key(*sequence)));
   }
 }
 
@@ -165,10 +171,10 @@ void Scheduler::check_integrity() const {
     references.insert(references.end(), s->blocks.begin(), s->blocks.end());
     WEFT_CHECK(s->pending() >= 0 && blocks_.blocks_for(s->computed) <= static_cast<int64_t>(s->blocks.size()), "request ",
                s->id);
-    WEFT_CHECK(static_cast<int64_t>(s->hashes.size()) * blocks_.block_size() <= s->computed, "request ", s->id);
+    WEFT_CHECK(static_cast<int64_t>(s->prefixes.size()) * blocks_.block_size() <= s->computed, "request ", s->id);
   }
   for (const Sequence* s : waiting_)
-    WEFT_CHECK(s->blocks.empty() && s->computed == 0 && s->hashes.empty(), "request ", s->id);
+    WEFT_CHECK(s->blocks.empty() && s->computed == 0 && s->prefixes.empty(), "request ", s->id);
   blocks_.check_integrity(references);
 }
 

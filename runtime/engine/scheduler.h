@@ -26,11 +26,12 @@ struct SchedulerLimits {
 
 class Scheduler {
  public:
-  Scheduler(const SchedulerLimits& limits, int64_t n_blocks, int block_size);
+  // hash: as BlockManager's.
+  Scheduler(const SchedulerLimits& limits, int64_t n_blocks, int block_size, BlockManager::Hash hash = BlockManager::hash);
 
   // ids: the known tokens; max_length: positions it may ever need K and V for, which must fit the cache
-  // alone.
-  void add(RequestId id, std::vector<int32_t> ids, int64_t max_length);
+  // alone. Blocks are shared with sequences of the same salt only.
+  void add(RequestId id, std::vector<int32_t> ids, int64_t max_length, std::string salt = {});
   void remove(RequestId id);  // finished or cancelled, in any state; unknown ids are a CheckError
 
   bool has_work() const { return !sequences_.empty(); }
@@ -59,9 +60,10 @@ class Scheduler {
     RequestId id = 0;
     std::vector<int32_t> ids;
     std::vector<int32_t> blocks;
-    std::vector<BlockHash> hashes;  // of the leading full blocks that are computed
-    int64_t computed = 0;           // positions whose K and V are in the cache
-    int64_t scheduled = 0;          // rows in the plan that is running
+    std::string salt;
+    std::vector<PrefixId> prefixes;  // that end with each of the leading full blocks that are computed
+    int64_t computed = 0;            // positions whose K and V are in the cache
+    int64_t scheduled = 0;           // rows in the plan that is running
     int64_t pending() const { return static_cast<int64_t>(ids.size()) - computed; }
   };
 
@@ -69,6 +71,7 @@ class Scheduler {
   void admit(int64_t& budget);
   bool take_blocks(Sequence& sequence, int64_t& budget);
   void preempt_latest(int64_t& budget);
+  BlockKey next_key(const Sequence& sequence) const;
   void reuse_prefix(Sequence& sequence);
   void release_blocks(Sequence& sequence);
   void add_chunk(StepPlan& plan, const Sequence& sequence);

@@ -92,7 +92,7 @@ void StepEngine::submit(const Request& request) {
   warn_if_beyond_training(request.prompt.size(), model());
   const auto length = static_cast<int64_t>(request.prompt.size());
   const int64_t left = std::min<int64_t>(request.max_tokens - request.n_generated, info_.max_model_len - length);
-  scheduler_.add(request.id, request.prompt, length + left);
+  scheduler_.add(request.id, request.prompt, length + left, request.cache_salt);
   active_.emplace(request.id, Active{request.sampling, request.ignore_eos, left, {}});
   stats_.prompt_tokens += length;
 }

@@ -6,7 +6,7 @@ namespace weft {
 namespace {
 
 constexpr int max_tokens_limit = 1 << 20;
-constexpr size_t max_stop_strings = 16, max_stop_bytes = 256;
+constexpr size_t max_stop_strings = 16, max_stop_bytes = 256, max_salt_bytes = 256;
 
 template <class... Args>
 void require(bool condition, const Args&... sentence) {
@@ -48,6 +48,8 @@ void check_generation(const Generation& wanted, int64_t vocab_size, int64_t max_
           "; it must be 1 to ", max_tokens_limit);
   check_sampling(wanted.sampling);
   check_stop(wanted.stop, has_text);
+  require(wanted.cache_salt.size() <= max_salt_bytes, "cache_salt has ", wanted.cache_salt.size(),
+          " bytes; it must have at most ", max_salt_bytes);
 }
 
 }  // namespace weft

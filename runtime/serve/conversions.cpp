@@ -165,6 +165,7 @@ v1::worker::Submit to_proto(const Request& request) {
   p.set_n_generated(request.n_generated);
   p.set_max_tokens(request.max_tokens);
   p.set_ignore_eos(request.ignore_eos);
+  p.set_cache_salt(request.cache_salt);
   v1::SamplingParams& s = *p.mutable_sampling();
   s.set_temperature(request.sampling.temperature);
   s.set_top_k(request.sampling.top_k);
@@ -181,7 +182,8 @@ Request from_proto(const v1::worker::Submit& p) {
           .n_generated = p.n_generated(),
           .max_tokens = p.max_tokens(),
           .ignore_eos = p.ignore_eos(),
-          .sampling = from_proto(p.sampling())};
+          .sampling = from_proto(p.sampling()),
+          .cache_salt = p.cache_salt()};
 }
 
 }  // namespace weft

@@ -61,7 +61,8 @@ Request ActiveGeneration::request(RequestId id) const {
                   .n_generated = static_cast<int>(sent_.size()),
                   .max_tokens = wanted_.max_tokens,
                   .ignore_eos = wanted_.ignore_eos,
-                  .sampling = wanted_.sampling};
+                  .sampling = wanted_.sampling,
+                  .cache_salt = wanted_.cache_salt};
   request.prompt.insert(request.prompt.end(), sent_.begin(), sent_.end());
   return request;
 }

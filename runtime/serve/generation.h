@@ -43,6 +43,7 @@ struct Generation {
   int max_tokens = 256;
   bool ignore_eos = false;
   std::vector<std::string> stop;
+  std::string cache_salt;  // as Request::cache_salt
   ServeClock::time_point deadline = ServeClock::time_point::max();
   // There is something to take. Called on a thread of the coordinator, without its lock; may call the
   // coordinator.

@@ -58,6 +58,7 @@ Generation to_generation(const v1::GenerateRequest& request, const Coordinator& 
   if (request.has_max_tokens()) g.max_tokens = request.max_tokens();
   g.ignore_eos = request.ignore_eos();
   g.stop = {request.stop().begin(), request.stop().end()};
+  g.cache_salt = request.cache_salt();
   coordinator.check(g);
   return g;
 } catch (const InputError& e) {

@@ -54,12 +54,12 @@ class FakeCache {
 };
 
 struct Harness {
-  Harness(SchedulerLimits limits, int64_t n_blocks, int block_size)
-      : limits(limits), scheduler(limits, n_blocks, block_size), cache(n_blocks, block_size) {}
+  Harness(SchedulerLimits limits, int64_t n_blocks, int block_size, BlockManager::Hash hash = BlockManager::hash)
+      : limits(limits), scheduler(limits, n_blocks, block_size, hash), cache(n_blocks, block_size) {}
 
-  void add(RequestId id, std::vector<int32_t> ids, int generate) {
+  void add(RequestId id, std::vector<int32_t> ids, int generate, std::string salt = {}) {
     const auto length = static_cast<int64_t>(ids.size()) + generate;
-    scheduler.add(id, std::move(ids), length);
+    scheduler.add(id, std::move(ids), length, std::move(salt));
     left[id] = generate;
   }
 
@@ -170,6 +170,35 @@ TEST(Scheduler, ADifferentFirstTokenSharesNothing) {
   EXPECT_EQ(h.step().chunks[0].start, 0);
 }
 
+size_t collide(const BlockKey&) { return 7; }
+
+TEST(Scheduler, PromptsOfEqualHashesShareNoBlock) {
+  Harness h({.max_seqs = 4, .max_batch_tokens = 100}, 32, 4, collide);
+  h.add(1, count(17), 1);
+  h.step();
+  h.add(2, count(17, 50), 1);  // as long, other ids: run() would notice another's block
+  std::vector<int32_t> second_block = count(17);
+  second_block[4] = 99;
+  h.add(3, second_block, 1);
+  const StepPlan plan = h.step();
+  EXPECT_EQ(plan.chunks[0].start, 0);
+  EXPECT_EQ(plan.chunks[1].start, 4);
+}
+
+TEST(Scheduler, OnlyEqualSaltsShareBlocks) {
+  Harness h({.max_seqs = 4, .max_batch_tokens = 100}, 32, 4);
+  auto starts_at = [&, id = RequestId{0}](const char* salt) mutable {
+    h.add(++id, count(17), 1, salt);
+    return h.step().chunks[0].start;
+  };
+  EXPECT_EQ(starts_at("mine"), 0);
+  EXPECT_EQ(starts_at("yours"), 0);
+  EXPECT_EQ(starts_at(""), 0);
+  EXPECT_EQ(starts_at("mine"), 16);
+  EXPECT_EQ(starts_at("yours"), 16);
+  EXPECT_EQ(starts_at(""), 16);
+}
+
 TEST(Scheduler, TheLatestIsPreemptedAndStillEndsRight) {
   Harness h({.max_seqs = 4, .max_batch_tokens = 64}, 6, 4);
   h.add(1, count(8), 16);  // alone it needs all 6 blocks
@@ -212,7 +241,8 @@ TEST_P(SchedulerSoak, EndsEveryRequestWithTheTokensItHasAlone) {
   std::mt19937 random(static_cast<uint32_t>(GetParam()));
   const auto pick = [&](int low, int high) { return low + static_cast<int>(random() % (high - low + 1)); };
   const int block_size = pick(1, 5), n_blocks = pick(8, 24), longest = n_blocks * block_size;
-  Harness h({.max_seqs = pick(1, 9), .max_batch_tokens = pick(1, 20)}, n_blocks, block_size);
+  const BlockManager::Hash hash = GetParam() % 2 ? BlockManager::Hash{collide} : BlockManager::hash;
+  Harness h({.max_seqs = pick(1, 9), .max_batch_tokens = pick(1, 20)}, n_blocks, block_size, hash);
   std::map<RequestId, std::pair<std::vector<int32_t>, int>> asked;
   for (int i = 0; i < 3000; ++i) {
     if (pick(0, 7) == 0 && h.scheduler.waiting() < 20) {
@@ -220,7 +250,7 @@ TEST_P(SchedulerSoak, EndsEveryRequestWithTheTokensItHasAlone) {
       for (int32_t& id : prompt) id = pick(0, 9) == 0 ? 1 : 0;  // long common prefixes
       const int generate = pick(1, longest - static_cast<int>(prompt.size()));
       asked[i] = {prompt, generate};
-      h.add(i, std::move(prompt), generate);
+      h.add(i, std::move(prompt), generate, pick(0, 2) == 0 ? "salt" : "");
     }
     if (pick(0, 60) == 0 && !h.left.empty()) {
       const RequestId id = std::next(h.left.begin(), pick(0, static_cast<int>(h.left.size()) - 1))->first;

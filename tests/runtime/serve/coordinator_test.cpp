@@ -197,6 +197,17 @@ TEST(Coordinator, BeforeTheEngineIsReadyNothingIsAccepted) {
   EXPECT_STREQ(coordinator.stats().state, "starting");
 }
 
+TEST(ActiveGeneration, AReplayIsTheSameRequestWithTheTokensTold) {
+  Generation g = generation({1, 2}, 16);
+  g.cache_salt = "mine";
+  ActiveGeneration active(std::move(g), nullptr);
+  active.push({.id = 3, .token = 7, .error = {}});
+  const Request replay = active.request(3);
+  EXPECT_EQ(replay.prompt, (std::vector<int32_t>{1, 2, 7}));
+  EXPECT_EQ(replay.n_generated, 1);
+  EXPECT_EQ(replay.cache_salt, "mine");
+}
+
 TEST(Admission, RefusesWhatCanNeverWork) {
   const auto refused = [](const std::function<void(Generation&)>& spoil, bool has_text = true) {
     Generation g = generation({1, 2}, 16);
@@ -221,6 +232,8 @@ TEST(Admission, RefusesWhatCanNeverWork) {
     EXPECT_TRUE(refused([=](Generation& g) { g.sampling.min_p = bad; })) << bad;
   for (const float bad : {0.f, -1.f, 1e9f, std::nanf("")})
     EXPECT_TRUE(refused([=](Generation& g) { g.sampling.repetition_penalty = bad; })) << bad;
+  EXPECT_FALSE(refused([](Generation& g) { g.cache_salt.assign(256, 'x'); }));
+  EXPECT_TRUE(refused([](Generation& g) { g.cache_salt.assign(257, 'x'); }));
   EXPECT_TRUE(refused([](Generation& g) { g.stop.assign(17, "x"); }));
   EXPECT_TRUE(refused([](Generation& g) { g.stop = {""}; }));
   EXPECT_TRUE(refused([](Generation& g) { g.stop = {std::string(257, 'x')}; }));

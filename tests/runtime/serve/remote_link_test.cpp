@@ -185,8 +185,9 @@ TEST(FrameSocket, RoundTripAndLimits) {
       .n_generated = 2,
       .max_tokens = 5,
       .ignore_eos = true,
-      .sampling = {
-          .temperature = 0.5f, .top_k = 3, .top_p = 0.25f, .min_p = 0.125f, .repetition_penalty = 1.5f, .seed = ~0ull}};
+      .sampling =
+          {.temperature = 0.5f, .top_k = 3, .top_p = 0.25f, .min_p = 0.125f, .repetition_penalty = 1.5f, .seed = ~0ull},
+      .cache_salt = "mine"};
   ToWorker sent, got;
   *sent.mutable_submit() = to_proto(request);
   ASSERT_TRUE(a.send(sent));
@@ -203,6 +204,7 @@ TEST(FrameSocket, RoundTripAndLimits) {
   EXPECT_EQ(back.sampling.min_p, 0.125f);
   EXPECT_EQ(back.sampling.repetition_penalty, 1.5f);
   EXPECT_EQ(back.sampling.seed, ~0ull);
+  EXPECT_EQ(back.cache_salt, "mine");
 
   ASSERT_TRUE(a.send(sent));
   EXPECT_FALSE(b.receive(got, 4));
