@@ -1,5 +1,3 @@
-#include <grpcpp/grpcpp.h>
-
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -9,6 +7,7 @@
 #include <thread>
 
 #include "kernels/core/check.h"
+#include "launcher/channel.h"
 #include "launcher/job.h"
 #include "launcher/serve_commands.h"
 #include "launcher/standard_streams.h"
@@ -25,12 +24,7 @@ constexpr size_t max_batch_bytes = 8 << 20;  // half of what a server takes
 
 class Client {
  public:
-  explicit Client(const ClientOptions& options) : options_(options) {
-    grpc::ChannelArguments arguments;
-    arguments.SetMaxReceiveMessageSize(-1);
-    channel_ = grpc::CreateCustomChannel(options.target, grpc::InsecureChannelCredentials(), arguments);
-    stub_ = v1::Weft::NewStub(channel_);
-  }
+  explicit Client(const ClientOptions& options) : options_(options), stub_(v1::Weft::NewStub(connect_to_server(options.target))) {}
 
   void wait_until_ready();
   void run_prompt();
@@ -53,14 +47,8 @@ class Client {
   void report(const v1::GenerateResponse& last);
 
   const ClientOptions& options_;
-  std::shared_ptr<grpc::Channel> channel_;
-  std::unique_ptr<v1::Weft::Stub> stub_;
+  const std::unique_ptr<v1::Weft::Stub> stub_;
 };
-
-[[noreturn]] void fail(const grpc::Status& status) {
-  if (status.error_code() == grpc::StatusCode::INVALID_ARGUMENT) throw InputError(status.error_message());
-  throw std::runtime_error(cat("the call failed with gRPC status ", status.error_code(), ": ", status.error_message()));
-}
 
 const char* reason(v1::FinishReason finish) {
   switch (finish) {
@@ -173,7 +161,7 @@ void Client::run_prompt() {
   const grpc::Status status = stream->Finish();
   std::puts(options_.json ? answer.as_json().dump().c_str() : "");
   std::fflush(stdout);
-  if (!status.ok()) fail(status);
+  if (!status.ok()) fail_call(status, options_.target);
   if (!options_.json) report(answer.last);
 }
 
@@ -247,7 +235,7 @@ void Client::run_part(Batch& batch) {
     answers.erase(message.index());
   }
   if (stdout_failed()) return context.TryCancel();
-  if (const grpc::Status status = stream->Finish(); !status.ok()) fail(status);
+  if (const grpc::Status status = stream->Finish(); !status.ok()) fail_call(status, options_.target);
 }
 
 int Client::run_batch() {

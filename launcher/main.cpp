@@ -51,6 +51,7 @@ struct Program {
   ServeOptions serve;
   WorkerOptions worker;
   ClientOptions client;
+  StatsOptions stats;
 #endif
   std::function<int()> run;
 
@@ -201,6 +202,11 @@ void Program::add_serving() {
   sub->add_option("--wait", client.wait_s, "seconds to wait for the server to be ready")->check(range(0.0, 86400.0))->capture_default_str();
   sub->add_option("--timeout", client.timeout_s, "deadline of the call in seconds; 0: none")->check(range(0.0, 1e9))->capture_default_str();
   add_sampling_flags(*sub, client.sampling, client.stop);
+
+  sub = command("stats", "What a server says of itself: state, requests, tokens, its engine", [this] { return run_stats(stats); });
+  sub->add_option("--target", stats.target, "HOST:PORT of the server")->type_name("ADDRESS")->capture_default_str();
+  sub->add_flag("--json", stats.json, "one JSON object, with the fields of GetStatsResponse");
+  sub->add_option("--watch", stats.watch_s, "ask again every so many seconds, until interrupted; 0: once")->check(range(0, 86400))->capture_default_str();
 }
 #else
 void Program::add_serving() {}  // built without gRPC: the commands do not exist

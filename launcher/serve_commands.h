@@ -46,4 +46,11 @@ struct ClientOptions {
 };
 int run_client(const ClientOptions& options);
 
+struct StatsOptions {
+  std::string target = "127.0.0.1:50051";
+  bool json = false;   // one object a line
+  double watch_s = 0;  // ask again after so long, until interrupted; 0: once
+};
+int run_stats(const StatsOptions& options);
+
 }  // namespace weft

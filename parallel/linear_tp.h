@@ -3,7 +3,7 @@
 // never communicates itself. One rank is the special case of one rank: nothing here branches on
 // "distributed". Tensors are f32 and contiguous unless said otherwise. Scratch comes from
 // p.context.workspace; <op>_workspace() is its upper bound for `tokens` rows or fewer. Every function but
-// column_parallel is a collective of p.comm.
+// column_parallel is called by all ranks of p.comm together; what needs no exchange (one rank, rows every rank has) makes none.
 #include "kernels/core/context.h"
 #include "kernels/linear/linear.h"
 #include "parallel/canonical.h"
@@ -19,7 +19,7 @@ struct TokenShard {
   Range own;  // this rank's rows
   bool replicated = true;
 
-  // The cheaper form for this many tokens (measured: docs/arithmetic.md).
+  // The cheaper form for this many tokens; what was measured stands beside it in linear_tp.cpp.
   static TokenShard make(int64_t tokens, int ranks, int rank);
   // Either form, for tests and measurements.
   static TokenShard all(int64_t tokens) { return {tokens, {0, tokens}, true}; }

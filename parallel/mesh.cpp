@@ -34,7 +34,7 @@ Mesh Mesh::make(int world, int rank, const MeshRequest& request, int n_heads, in
   const int dp_left = request.tp ? static_cast<int>(std::max<int64_t>(1, world / without_dp)) : 1;
   mesh.dp = degree("--dp", request.dp, dp_left);
   if (without_dp * mesh.dp != world) {
-    bad_input("pp * dp * tp = ", mesh.pp, " * ", mesh.dp, " * ", mesh.tp, " must equal the number of ranks, ", world);
+    bad_input("pp * dp * tp = ", mesh.pp, " * ", mesh.dp, " * ", mesh.tp, " must equal the number of ranks, ", world, "; without these flags it is tp = ", world);
   }
   if (mesh.pp > 1) bad_input("pp = ", mesh.pp, " (pipeline parallelism) is not built; only pp = 1");
   if (mesh.dp > 1) {

@@ -8,7 +8,7 @@
 
 namespace weft {
 
-struct MeshRequest {  // flags; absent = default of design: tp = world / (dp pp), ep = min(tp dp, experts)
+struct MeshRequest {  // flags; absent: tp = world / (dp pp), ep = min(tp dp, experts)
   std::optional<int> tp = {}, ep = {}, pp = {}, dp = {};
 };
 
@@ -17,7 +17,7 @@ struct Mesh {
   int rank = 0;  // in [0, world); with pp = dp = 1 also the tp rank
 
   // ep 1: every expert is split over all ranks; above 1: whole experts are spread over the first ep ranks, others own none.
-  // Refuses, naming the valid choices: a product != world, tp > n_heads, ep on a dense model (n_experts == 0),
+  // Refuses, naming what is wrong and what would be right: a product != world, tp > n_heads, ep on a dense model (n_experts == 0),
   // ep > n_experts, ep > tp dp, pp > 1, dp > 1.
   static Mesh make(int world, int rank, const MeshRequest& request, int n_heads, int n_experts);
   std::string describe() const;  // "tp=2 ep=2 (2 ranks)"

@@ -47,6 +47,17 @@ class Serve(unittest.TestCase):
             for line in lines:
                 self.assertEqual(len(line["token_ids"]), line["index"] + 1)
 
+    def test_stats_command(self):
+        with Server(TINY) as server:
+            client(server, "--prompt", PROMPT, "--max-tokens", "5", "--ignore-eos")
+            ask = lambda *args: weft.run("stats", "--target", server.address, *args)
+            stats = json.loads(ask("--json").out)
+            self.assertEqual((stats["state"], stats["requests_finished"], stats["tokens_generated"]), ("serving", 1, 5))
+            self.assertEqual(stats["engine"]["running"], 0)
+            self.assertRegex(ask().out, r"^serving for \d+ s\n.*requests finished 1")
+        gone = ask()
+        self.assertEqual((gone.code, gone.err), (1, f"weft: no server at {server.address}; start one with weft serve, or name another with --target\n"))
+
     def start_stream(self, server, n):
         """A client of which the first characters have arrived."""
         process = subprocess.Popen([weft.BIN, "client", "--target", server.address, "--prompt", PROMPT, "--ignore-eos",

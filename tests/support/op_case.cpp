@@ -5,25 +5,6 @@
 
 namespace weft::test {
 
-void add_attention_cases(std::vector<OpCase>& cases);
-void add_elementwise_cases(std::vector<OpCase>& cases);
-void add_linear_cases(std::vector<OpCase>& cases);
-void add_moe_cases(std::vector<OpCase>& cases);
-void add_sample_cases(std::vector<OpCase>& cases);
-
-std::span<const OpCase> op_cases() {
-  static const std::vector<OpCase> cases = [] {
-    std::vector<OpCase> all;
-    add_elementwise_cases(all);
-    add_attention_cases(all);
-    add_linear_cases(all);
-    add_moe_cases(all);
-    add_sample_cases(all);
-    return all;
-  }();
-  return cases;
-}
-
 Tensor Inputs::empty(DType dtype, std::initializer_list<int64_t> dims) {
   Tensor view(nullptr, dtype, dims);
   view.data = buffers_.emplace_back(view.bytes()).data();

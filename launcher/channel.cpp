@@ -1,0 +1,26 @@
+#include "launcher/channel.h"
+
+#include "kernels/core/check.h"
+
+namespace weft {
+
+std::shared_ptr<grpc::Channel> connect_to_server(const std::string& target) {
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(-1);
+  return grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments);
+}
+
+void fail_call(const grpc::Status& status, const std::string& target) {
+  const std::string& words = status.error_message();
+  const auto says = [&](const char* text) { return words.find(text) != std::string::npos; };
+  if (status.error_code() == grpc::StatusCode::INVALID_ARGUMENT) throw InputError(words);
+  if (status.error_code() == grpc::StatusCode::UNAVAILABLE) {  // gRPC's own words; a server's are a sentence of ours
+    if (says("failed to connect") || says("DNS resolution failed"))
+      throw std::runtime_error(cat("no server at ", target, "; start one with weft serve, or name another with --target"));
+    if (says("Socket closed") || says("Connection reset") || says("Broken pipe"))
+      throw std::runtime_error(cat("the server at ", target, " went away in the middle of the call"));
+  }
+  throw std::runtime_error(cat("the call failed with gRPC status ", status.error_code(), ": ", words));
+}
+
+}  // namespace weft
