@@ -22,8 +22,8 @@ struct TokenizerParts;
 
 class Tokenizer {
  public:
-  // Reads tokenizer.json, and tokenizer_config.json, special_tokens_map.json and chat_template.jinja where
-  // they exist. A component that is not supported is refused by name.
+  // Reads tokenizer.json, and tokenizer_config.json, special_tokens_map.json, added_tokens.json and
+  // chat_template.jinja where they exist. A component that is not supported is refused by name.
   static std::unique_ptr<Tokenizer> from_hf_directory(const std::filesystem::path& directory);
   static std::unique_ptr<Tokenizer> from_gguf(const GgufTokenizerData& data);
 

@@ -1,8 +1,6 @@
 // What users and files can get wrong, and the small accessors.
-#include <unistd.h>
-
 #include "kernels/core/check.h"
-#include "tests/runtime/text/text_golden.h"
+#include "tests/runtime/text/hf_directory.h"
 
 namespace weft {
 namespace {
@@ -56,33 +54,13 @@ TEST(TokenizerInput, NamesTokens) {
   EXPECT_EQ(tokenizer->token_bytes(*the), " the");
 }
 
-// A Hugging Face directory in a folder of its own, made from a golden one by changing its JSON.
-class HfDirectory {
- public:
-  explicit HfDirectory(const std::string& golden) : json(read_golden(std::filesystem::path(golden) / "tokenizer.json")) {
-    std::string name = (std::filesystem::temp_directory_path() / "weft_text_XXXXXX").string();
-    path_ = mkdtemp(name.data());
-  }
-  ~HfDirectory() { std::filesystem::remove_all(path_); }
-  void write(const std::string& name, const std::string& text) const { std::ofstream(path_ / name) << text; }
-  std::unique_ptr<Tokenizer> load() const {
-    write("tokenizer.json", json.dump());
-    return Tokenizer::from_hf_directory(path_);
-  }
-
-  nlohmann::json json;
-
- private:
-  std::filesystem::path path_;
-};
-
 TEST(TokenizerInput, ReadsTheFilesBesideIt) {
   HfDirectory directory("smollm");
   directory.write("tokenizer_config.json",
                   R"({"bos_token": {"content": "<|im_start|>"}, "eos_token": null, "chat_template": "{{ 1 }}"})");
   directory.write("special_tokens_map.json", R"({"bos_token": "<|im_end|>", "eos_token": "<|im_end|>"})");
   auto tokenizer = directory.load();
-  EXPECT_EQ(tokenizer->bos_id(), 1);
+  EXPECT_EQ(tokenizer->bos_id(), 2);  // special_tokens_map.json counts first
   EXPECT_EQ(tokenizer->eos_id(), 2);
   EXPECT_EQ(tokenizer->chat_template(), "{{ 1 }}");
   directory.write("chat_template.jinja", "{{ 2 }}");
