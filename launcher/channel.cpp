@@ -3,10 +3,20 @@
 #include "kernels/core/check.h"
 
 namespace weft {
+namespace {
+
+// Whether HOST:PORT is this machine by its name or address.
+bool is_loopback(const std::string& target) {
+  const std::string host = target.substr(0, target.rfind(':'));
+  return host == "localhost" || host.starts_with("127.") || host == "[::1]";
+}
+
+}  // namespace
 
 std::shared_ptr<grpc::Channel> connect_to_server(const std::string& target) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(-1);
+  if (is_loopback(target)) arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);  // http_proxy is for other machines
   return grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments);
 }
 

@@ -1,8 +1,6 @@
 #include "launcher/job.h"
 
 #include <cstdio>
-#include <cstdlib>
-#include <string_view>
 #include <thread>
 
 namespace weft {
@@ -37,11 +35,7 @@ int run_job(const CommonOptions& options, const std::function<void(Engine&)>& fn
   }
 }
 
-bool speaks_for_job() {
-  for (const char* rank : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"})
-    if (const char* value = std::getenv(rank)) return std::string_view(value) == "0";
-  return true;
-}
+bool speaks_for_job() { return launched_rank() == 0; }
 
 void let_rank_0_speak_first() { std::this_thread::sleep_for(std::chrono::seconds(1)); }
 

@@ -1,10 +1,11 @@
 #include "launcher/job_end.h"
 
-#include <string.h>
 #include <sys/wait.h>
 
 #include <cstdlib>
+#include <cstring>
 #include <regex>
+#include <sstream>
 
 #include "kernels/core/check.h"
 
@@ -85,6 +86,14 @@ std::string explain_rank_death(const std::string& output) {
   return "";
 }
 
+// The first line that is neither a rule nor part of the map, in brackets; or nothing.
+std::string first_words(const std::string& output) {
+  std::istringstream lines(output);
+  for (std::string line; std::getline(lines, line);)
+    if (!line.empty() && !std::strchr(" \t-", line[0])) return cat(" (", line, ")");
+  return "";
+}
+
 }  // namespace
 
 std::string explain_job_end(const std::string& name, const std::string& output, int wait_status) {
@@ -95,7 +104,7 @@ std::string explain_job_end(const std::string& name, const std::string& output, 
   return cat(
       name, ' ',
       WIFSIGNALED(wait_status) ? killed_by(WTERMSIG(wait_status)) : cat("ended with exit code ", WEXITSTATUS(wait_status)),
-      "; --log-level debug shows its own words");
+      first_words(output), "; --log-level debug shows all its words");
 }
 
 }  // namespace weft

@@ -1,10 +1,8 @@
 // The weft command: flags in, one function a command. `weft COMMAND --help` is the reference.
 #include <CLI/CLI.hpp>
 
-#include <cstdlib>
 #include <exception>
 #include <functional>
-#include <string_view>
 
 #include "kernels/core/log.h"
 #include "launcher/bench_ops.h"

@@ -12,6 +12,7 @@
 #include "launcher/open_tokenizer.h"
 #include "launcher/serve_commands.h"
 #include "launcher/supervisor.h"
+#include "launcher/worker_command.h"
 #include "parallel/communicator.h"
 #include "runtime/serve/coordinator.h"
 #include "runtime/serve/engine_loop.h"

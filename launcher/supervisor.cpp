@@ -10,13 +10,11 @@
 
 #include <cstring>
 #include <filesystem>
-#include <sstream>
 
 #include "kernels/core/check.h"
 #include "launcher/job_end.h"
+#include "launcher/job_environment.h"
 #include "launcher/line_pipe.h"
-
-extern char** environ;
 
 namespace weft {
 namespace {
@@ -58,64 +56,20 @@ class ProcessGroup final : public WorkerJob {
   const FileDescriptor ended_;
 };
 
-void append_engine_flags(std::vector<std::string>& command, const EngineConfig& c) {
-  const auto flag = [&](const char* name, const auto& value) {
-    command.push_back(name);
-    command.push_back(cat(value));
-  };
-  const auto optional = [&](const char* name, const std::optional<int>& value) {
-    if (value) flag(name, *value);
-  };
-  optional("--tp", c.mesh.tp);
-  optional("--ep", c.mesh.ep);
-  optional("--pp", c.mesh.pp);
-  optional("--dp", c.mesh.dp);
-  flag("--dtype", c.dtype);
-  flag("--kv-dtype", c.kv_dtype);
-  flag("--device", c.device);
-  if (c.threads > 0) flag("--threads", c.threads);
-  if (c.max_model_len > 0) flag("--max-model-len", c.max_model_len);
-  flag("--max-seqs", c.max_seqs);
-  flag("--max-batch-tokens", c.max_batch_tokens);
-  if (c.kv_memory > 0) flag("--kv-memory", c.kv_memory);
-  flag("--block-size", c.block_size);
+// As exec wants them: to the same bytes, with a null behind.
+std::vector<char*> pointers(const std::vector<std::string>& words) {
+  std::vector<char*> all;
+  for (const std::string& word : words) all.push_back(const_cast<char*>(word.c_str()));
+  all.push_back(nullptr);
+  return all;
 }
 
 }  // namespace
 
-std::vector<std::string> worker_command(const ServeOptions& options) {
-  std::vector<std::string> command;
-  const auto add = [&](std::initializer_list<std::string> words) { command.insert(command.end(), words); };
-  if (options.ranks > 1 || !options.hostfile.empty()) {
-    add({"mpirun", "-n", std::to_string(options.ranks), "--bind-to", "none"});
-    add({"-x", "WEFT_COORDINATOR", "-x", "WEFT_TOKEN"});
-    add({"--display-map"});  // for explain_job_end()
-    // When a rank has died the others need no second to say goodbye.
-    add({"--mca", "odls_base_sigkill_timeout", "0"});
-    if (::geteuid() == 0) add({"--allow-run-as-root"});
-    // Without a hostfile mpirun would count cores, which are fewer than CPUs where cores have two threads.
-    if (options.hostfile.empty())
-      add({"--oversubscribe"});
-    else
-      add({"--hostfile", options.hostfile});
-    std::istringstream words(options.mpirun_args);
-    for (std::string word; words >> word;) add({word});
-  }
-  add({std::filesystem::read_symlink("/proc/self/exe").string(), "worker", "--model",
-       std::filesystem::absolute(options.common.model).string()});
-  append_engine_flags(command, options.common.engine);
-  add({"--log-level", options.log_level});
-  return command;
-}
-
 std::unique_ptr<WorkerJob> start_worker_job(const std::vector<std::string>& command, const WorkerInvitation& invitation) {
-  std::vector<char*> argv, env;
-  for (const std::string& word : command) argv.push_back(const_cast<char*>(word.c_str()));
-  argv.push_back(nullptr);
-  const std::string address = "WEFT_COORDINATOR=" + invitation.address, token = "WEFT_TOKEN=" + invitation.token;
-  for (char** e = environ; *e; ++e)
-    if (std::strncmp(*e, "WEFT_COORDINATOR=", 17) != 0 && std::strncmp(*e, "WEFT_TOKEN=", 11) != 0) env.push_back(*e);
-  env.insert(env.end(), {const_cast<char*>(address.c_str()), const_cast<char*>(token.c_str()), nullptr});
+  const bool mpirun = std::filesystem::path(command[0]).filename() == "mpirun";
+  const std::vector<std::string> environment = job_environment(invitation, mpirun);
+  const std::vector<char*> argv = pointers(command), env = pointers(environment);
 
   posix_spawn_file_actions_t files;
   posix_spawn_file_actions_init(&files);
@@ -135,15 +89,12 @@ std::unique_ptr<WorkerJob> start_worker_job(const std::vector<std::string>& comm
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
 
   pid_t pid = 0;
-  const int error = ::posix_spawnp(&pid, argv[0], &files, &attributes, argv.data(), env.data());
+  const int error = ::posix_spawn(&pid, argv[0], &files, &attributes, argv.data(), env.data());
   posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&files);
-  if (error == ENOENT && command[0] == "mpirun")
-    bad_input("mpirun was not found; install it (openmpi-bin) or serve with --ranks 1");
   if (error != 0) bad_input("cannot start ", command[0], ": ", std::strerror(error));
   output->close_writer();
-  const bool ranks = command[0] == "mpirun";
-  return std::make_unique<ProcessGroup>(ranks ? "mpirun" : "the worker", pid, std::move(output));
+  return std::make_unique<ProcessGroup>(mpirun ? "mpirun" : "the worker", pid, std::move(output));
 }
 
 }  // namespace weft

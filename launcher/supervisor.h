@@ -4,15 +4,11 @@
 #include <string>
 #include <vector>
 
-#include "launcher/serve_commands.h"
 #include "runtime/serve/remote_link.h"
 
 namespace weft {
 
-// The command line of the job, worker flags included.
-std::vector<std::string> worker_command(const ServeOptions& options);
-
-// Starts it in a process group of its own, without stdin, so that a terminal's Ctrl-C reaches only the server. Of what it
+// Starts a job (worker_command.h) in a process group of its own, without stdin, so that a terminal's Ctrl-C reaches only the server. Of what it
 // writes our own log lines go to stderr, the rest is kept (line_pipe.h). Throws InputError if it cannot be started.
 std::unique_ptr<WorkerJob> start_worker_job(const std::vector<std::string>& command, const WorkerInvitation& invitation);
 

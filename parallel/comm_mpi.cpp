@@ -18,14 +18,11 @@
 #include <thread>
 
 #include "parallel/host_tcp.h"
+#include "parallel/open_mpi.h"
 #include "parallel/wait.h"
 #endif
 
 namespace weft {
-
-bool under_mpi_launcher() {
-  return std::getenv("OMPI_COMM_WORLD_SIZE") || std::getenv("PMIX_RANK") || std::getenv("PMI_RANK");
-}
 
 #ifndef WEFT_HAVE_MPI
 
@@ -253,11 +250,7 @@ std::unique_ptr<HostComm> connect_hosts(int rank, int size, int local_size) {
 }  // namespace
 
 RankComm mpi_rank() {
-  // Open MPI's shared-memory transport (vader; sm from version 5): up to this size a message is copied at
-  // once instead of announced first. The exchanges of a decode step have 2 to 20 KB: measured 0.9 instead
-  // of 4.5 us for 2 x 4.6 KB.
-  setenv("OMPI_MCA_btl_vader_eager_limit", "32768", 0);
-  setenv("OMPI_MCA_btl_sm_eager_limit", "32768", 0);
+  prepare_open_mpi();
   int provided = 0;
   check(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided));
   if (provided < MPI_THREAD_FUNNELED) throw CommError("this MPI does not support MPI_THREAD_FUNNELED");

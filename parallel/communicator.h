@@ -73,8 +73,9 @@ struct RankComm {
 // N ranks in one process: element r is for the thread that plays rank r.
 std::vector<RankComm> thread_ranks(int n);
 
-// This process's place in an mpirun (or PMI) job; {1 rank} without touching MPI when not started by one.
+// Whether this process is one of several ranks that mpirun (or srun with PMIx) started, and which; rank 0 when it is not.
 bool under_mpi_launcher();
+int launched_rank();
 RankComm mpi_rank();  // initialises MPI (MPI_THREAD_FUNNELED); only if under_mpi_launcher()
 RankComm single_rank();
 // Ends the whole job with `code`: MPI_Abort if MPI is up, else std::_Exit. Any thread.

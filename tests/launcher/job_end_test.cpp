@@ -73,7 +73,9 @@ TEST(JobEnd, WhatKeepsMpirunFromStarting) {
 }
 
 TEST(JobEnd, NothingKnownIsStillAnEnd) {
-  EXPECT_EQ(why("strange\n", 132), "mpirun ended with exit code 132; --log-level debug shows its own words");
+  EXPECT_EQ(why(std::string(kMap) + "-----\nA strange thing\nhappened.\n", 132),
+            "mpirun ended with exit code 132 (A strange thing); --log-level debug shows all its words");
+  EXPECT_EQ(why("", 1), "mpirun ended with exit code 1; --log-level debug shows all its words");
   EXPECT_THAT(explain_job_end("the worker", "", W_EXITCODE(0, 6)), HasSubstr("the worker was killed by signal 6 (Aborted)"));
 }
 
