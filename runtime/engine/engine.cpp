@@ -6,6 +6,7 @@
 #include "runtime/engine/agree.h"
 #include "runtime/engine/settings.h"
 #include "runtime/engine/step_engine.h"
+#include "runtime/weights/tied_head.h"
 
 namespace weft {
 namespace {
@@ -13,6 +14,7 @@ namespace {
 void log_settings(const std::string& path, const EngineInfo& info, const ModelConfig& config) {
   log_info(path, " (", config.model_type, "): ", info.mesh.describe(), ", ", info.threads, " threads a rank, arithmetic ",
            name(info.arithmetic), ", ", info.weight_bytes >> 20, " MiB weights on rank 0");
+  if (config.head_differs) log_warn(kHeadDiffers);
   log_info("max-model-len ", info.max_model_len, " (the model's own: ", config.max_position_embeddings, "), KV cache ",
            name(info.kv_dtype), ": ", info.kv_blocks, " blocks of ", info.block_size, ", up to ", info.kv_bytes >> 20,
            " MiB on rank 0");
@@ -29,7 +31,7 @@ std::unique_ptr<Engine> Engine::create(const std::string& model_path, const Engi
   agree(host, [&] {
     check_config(config);
     checkpoint = Checkpoint::open(model_path);
-    model_config = read_model_config(checkpoint->config_json(), checkpoint->generation_config_json());
+    model_config = read_model_config(*checkpoint);
     settings = resolve(config, model_config, *checkpoint, host.size(), host.rank());
     return std::string();
   });

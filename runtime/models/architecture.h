@@ -24,12 +24,13 @@ const Architecture& find_architecture(const std::string& model_type);  // refuse
 
 // Shared by decoder-only architectures ------------------------------------------------------------------------------------
 
-// Sizes, norms, RoPE, ties and token ids, which all Hugging Face decoders spell alike. default_head_dim 0: hidden / heads.
-void read_decoder(const ConfigReader& json, ModelConfig& config, int64_t default_head_dim = 0);
-// sliding_window on every layer, as Mistral and Mixtral have it; an absent key is `fallback` (0: full attention).
-void read_window(const ConfigReader& json, ModelConfig& config, int64_t fallback);
-// Qwen's: only where use_sliding_window is true, and from layer `first_layer` on unless layer_types says otherwise.
-void read_switched_window(const ConfigReader& json, ModelConfig& config, int64_t first_layer);
+// All of these read what resolve_config() returns: every key of the config's class is there, so no reader knows a default.
+// Sizes, norms, RoPE and ties, which all Hugging Face decoders spell alike.
+void read_decoder(const ConfigReader& json, ModelConfig& config);
+void read_attention_bias(const ConfigReader& json, ModelConfig& config);  // of q, k, v and o
+void read_window(const ConfigReader& json, ModelConfig& config);          // on every layer; none if null
+// Qwen's: where use_sliding_window is true, in the layers that layer_types names, or else from max_window_layers on.
+void read_switched_window(const ConfigReader& json, ModelConfig& config);
 // Embedding, norms, attention and head; then one MLP a layer.
 void decoder_weights(WeightTable& table, const ModelConfig& config);
 void mlp_weights(WeightTable& table, const ModelConfig& config, int layer);

@@ -37,12 +37,13 @@ struct ModelConfig {
   float rms_norm_eps = 1e-6f;
   int64_t max_position_embeddings = 0;
   bool tie_word_embeddings = false;
-  bool attention_bias = false;    // q, k and v have a bias
-  bool output_bias = false;       // o has one too
-  bool mlp_bias = false;          // the dense MLP's gate, up and down have one
-  bool qk_norm = false;           // RMSNorm of each head of q and k before RoPE
-  std::vector<int> window;        // (n_layers) sliding window, 0 = full attention
-  std::vector<bool> moe_layer;    // (n_layers) MoE instead of the dense MLP
+  bool head_differs = false;    // the config ties the head, the checkpoint does not: tie_word_embeddings is false
+  bool attention_bias = false;  // q, k and v have a bias
+  bool output_bias = false;     // o has one too
+  bool mlp_bias = false;        // the dense MLP's gate, up and down have one
+  bool qk_norm = false;         // RMSNorm of each head of q and k before RoPE
+  std::vector<int> window;      // (n_layers) sliding window, 0 = full attention
+  std::vector<bool> moe_layer;  // (n_layers) MoE instead of the dense MLP
   RopeConfig rope;
   MoeConfig moe;
   std::string dtype = "float32";  // the checkpoint's own type

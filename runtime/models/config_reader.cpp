@@ -1,10 +1,8 @@
 #include "runtime/models/config_reader.h"
 
 #include <algorithm>
-#include <array>
 #include <nlohmann/json.hpp>
 #include <set>
-#include <string_view>
 
 #include "kernels/core/check.h"
 
@@ -19,23 +17,6 @@ struct ConfigReader::State {
 };
 
 namespace {
-
-// Keys of transformers' configs that describe training, bookkeeping or text generation defaults, not the forward pass.
-constexpr std::array<std::string_view, 59> kIgnored = {
-    "architectures", "output_hidden_states", "output_attentions", "return_dict", "return_dict_in_generate", "torchscript",
-    "dtype", "torch_dtype", "chunk_size_feed_forward", "id2label", "label2id", "problem_type", "initializer_range",
-    "use_cache", "pad_token_id", "bos_token_id", "eos_token_id", "sep_token_id", "decoder_start_token_id", "pretraining_tp",
-    "attention_dropout", "hidden_dropout", "resid_pdrop", "embd_pdrop", "attn_pdrop", "name_or_path", "transformers_version",
-    "transformers.js_config", "is_llama_config", "output_router_logits", "router_aux_loss_coef",
-    "router_jitter_noise", "is_encoder_decoder", "is_decoder", "tokenizer_class", "prefix", "task_specific_params",
-    "finetuning_task", "pruned_heads", "tie_encoder_decoder", "max_length", "min_length", "do_sample", "temperature", "top_k",
-    "top_p", "num_beams", "repetition_penalty", "length_penalty", "no_repeat_ngram_size", "auto_map", "unsloth_version",
-    "unsloth_fixed", "model_name", "license", "cross_attention_hidden_size",
-    "add_cross_attention", "remove_invalid_values", "typical_p"};
-
-bool ignored(const std::string& key) {
-  return key.starts_with("_") || std::find(kIgnored.begin(), kIgnored.end(), key) != kIgnored.end();
-}
 
 // Without the value when it is long: the message stays one sentence.
 std::string shown(const json& value) {
@@ -59,11 +40,6 @@ bool ConfigReader::has(const std::string& key) const {
   state_->used.insert(key);
   const auto found = state_->value.find(key);
   return found != state_->value.end() && !found->is_null();
-}
-
-bool ConfigReader::is_null(const std::string& key) const {
-  const auto found = state_->value.find(key);
-  return found != state_->value.end() && found->is_null();
 }
 
 #define WEFT_CONFIG_GET(type, wanted, test)                                                                  \
@@ -108,15 +84,22 @@ std::optional<ConfigReader> ConfigReader::object(const std::string& key) const {
 }
 
 int64_t ConfigReader::required(const std::string& key, int64_t low, int64_t high) const {
-  if (!has(key)) bad_input(state_->what, " has no ", key);
-  return in_range(key, 0, low, high);
+  const auto value = integer(key);
+  if (!value) bad_input(state_->what, " has no ", key);
+  if (*value < low || *value > high) bad_input(state_->what, ": ", key, " is ", *value, ", allowed are ", low, " to ", high);
+  return *value;
 }
 
-int64_t ConfigReader::in_range(const std::string& key, int64_t fallback, int64_t low, int64_t high) const {
-  const int64_t value = integer(key).value_or(fallback);
-  if (value < low || value > high)
-    bad_input(state_->what, ": ", key, " is ", value, ", allowed are ", low, " to ", high);
-  return value;
+double ConfigReader::required_number(const std::string& key) const {
+  const auto value = number(key);
+  if (!value) bad_input(state_->what, " has no ", key);
+  return *value;
+}
+
+bool ConfigReader::required_flag(const std::string& key) const {
+  const auto value = flag(key);
+  if (!value) bad_input(state_->what, " has no ", key);
+  return *value;
 }
 
 void ConfigReader::only(const std::string& key, const std::string& allowed) const {
@@ -126,8 +109,7 @@ void ConfigReader::only(const std::string& key, const std::string& allowed) cons
 
 void ConfigReader::finish() const {
   for (const auto& [key, value] : state_->value.items())
-    if (!state_->used.contains(key) && !ignored(key) && !value.is_null() && value != json(false))
-      bad_input(state_->what, ": unknown key ", key, " = ", shown(value));
+    if (!state_->used.contains(key) && !value.is_null()) bad_input(state_->what, ": unknown key ", key, " = ", shown(value));
 }
 
 }  // namespace weft

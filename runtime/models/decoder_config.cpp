@@ -9,11 +9,11 @@ namespace {
 
 constexpr int64_t kMany = int64_t{1} << 31;
 
-double required_number(const ConfigReader& json, const std::string& key) {
-  const auto value = json.number(key);
-  if (!value) bad_input("config.json: rope scaling has no ", key);
-  if (!(*value > 0) || !std::isfinite(*value)) bad_input("config.json: rope ", key, " is ", *value, ", allowed are positive numbers");
-  return *value;
+double positive(const ConfigReader& json, const std::string& key) {
+  const double value = json.required_number(key);
+  if (!(value > 0) || !std::isfinite(value))
+    bad_input("config.json: rope ", key, " is ", value, ", allowed are positive numbers");
+  return value;
 }
 
 RopeConfig::Type rope_type(const std::string& name) {
@@ -25,26 +25,31 @@ RopeConfig::Type rope_type(const std::string& name) {
   bad_input("config.json: rope_type \"", name, "\" is not supported; known are default, linear, llama3, yarn");
 }
 
-void read_rope_scaling(const ConfigReader& rope, ModelConfig& config) {
+void read_rope(const ConfigReader& rope, ModelConfig& config) {
+  using Type = RopeConfig::Type;
   RopeConfig& r = config.rope;
-  const auto type = rope.text("rope_type"), old_type = rope.text("type");
-  r.type = rope_type(type ? *type : old_type.value_or("default"));
-  if (const auto theta = rope.number("rope_theta")) r.rope_theta = *theta;
+  r.type = rope_type(rope.text("rope_type").value_or(""));
+  r.rope_theta = rope.required_number("rope_theta");
+  if (!(r.rope_theta > 1)) bad_input("config.json: rope_theta is ", r.rope_theta, ", allowed are numbers above 1");
   if (rope.number("partial_rotary_factor").value_or(1) != 1)
     bad_input("config.json: partial_rotary_factor other than 1 is not supported for model_type ", config.model_type);
-  if (r.type == RopeConfig::Type::plain) return rope.finish();
-  r.factor = required_number(rope, "factor");
-  if (r.type == RopeConfig::Type::linear) return rope.finish();
-  r.original_max_position_embeddings =
-      rope.in_range("original_max_position_embeddings", config.max_position_embeddings, 1, kMany);
-  if (r.type == RopeConfig::Type::llama3) {
-    r.low_freq_factor = required_number(rope, "low_freq_factor");
-    r.high_freq_factor = required_number(rope, "high_freq_factor");
+  const auto original = rope.integer("original_max_position_embeddings");  // plain and linear RoPE do without
+  if (r.type != Type::plain) r.factor = positive(rope, "factor");
+  if (r.type == Type::llama3 || r.type == Type::yarn) {
+    if (!original || *original < 1)
+      bad_input("config.json: rope original_max_position_embeddings must be a positive integer");
+    r.original_max_position_embeddings = *original;
+  }
+  if (r.type == Type::llama3) {
+    r.low_freq_factor = positive(rope, "low_freq_factor");
+    r.high_freq_factor = positive(rope, "high_freq_factor");
     if (r.high_freq_factor <= r.low_freq_factor)
-      bad_input("config.json: rope high_freq_factor ", r.high_freq_factor, " must exceed low_freq_factor ", r.low_freq_factor);
-  } else {
-    r.beta_fast = rope.number("beta_fast").value_or(32);
-    r.beta_slow = rope.number("beta_slow").value_or(1);
+      bad_input("config.json: rope high_freq_factor ", r.high_freq_factor, " must exceed low_freq_factor ",
+                r.low_freq_factor);
+  }
+  if (r.type == Type::yarn) {  // a zero reads as absent, as it does in transformers
+    if (const double beta = rope.number("beta_fast").value_or(0); beta != 0) r.beta_fast = beta;
+    if (const double beta = rope.number("beta_slow").value_or(0); beta != 0) r.beta_slow = beta;
     r.attention_factor = rope.number("attention_factor");
     r.mscale = rope.number("mscale");
     r.mscale_all_dim = rope.number("mscale_all_dim");
@@ -53,62 +58,54 @@ void read_rope_scaling(const ConfigReader& rope, ModelConfig& config) {
   rope.finish();
 }
 
-// transformers 5 writes rope_parameters, the hub rope_theta and rope_scaling; both load.
-void read_rope(const ConfigReader& json, ModelConfig& config) {
-  if (const auto theta = json.number("rope_theta")) config.rope.rope_theta = *theta;
-  for (const char* key : {"rope_scaling", "rope_parameters"})
-    if (const auto rope = json.object(key)) read_rope_scaling(*rope, config);
-  if (!(config.rope.rope_theta > 1)) bad_input("config.json: rope_theta is ", config.rope.rope_theta, ", allowed are numbers above 1");
-}
-
 }  // namespace
 
-void read_decoder(const ConfigReader& json, ModelConfig& c, int64_t default_head_dim) {
+void read_decoder(const ConfigReader& json, ModelConfig& c) {
   c.vocab_size = json.required("vocab_size", 1, kMany);
   c.hidden_size = json.required("hidden_size", 1, 1 << 24);
   c.intermediate_size = json.required("intermediate_size", 1, 1 << 24);
   c.n_layers = static_cast<int>(json.required("num_hidden_layers", 1, 4096));
   c.n_heads = static_cast<int>(json.required("num_attention_heads", 1, 65536));
-  c.n_kv_heads = static_cast<int>(json.in_range("num_key_value_heads", c.n_heads, 1, c.n_heads));
+  c.n_kv_heads = static_cast<int>(json.required("num_key_value_heads", 1, c.n_heads));
   if (c.n_heads % c.n_kv_heads != 0)
     bad_input("config.json: num_attention_heads ", c.n_heads, " is not a multiple of num_key_value_heads ", c.n_kv_heads);
-  if (default_head_dim == 0 && !json.has("head_dim") && c.hidden_size % c.n_heads != 0)
-    bad_input("config.json: hidden_size ", c.hidden_size, " is not a multiple of num_attention_heads ", c.n_heads,
-              " and there is no head_dim");
-  c.head_dim = json.in_range("head_dim", default_head_dim ? default_head_dim : c.hidden_size / c.n_heads, 2, 1024);
+  c.head_dim = json.required("head_dim", 2, 1024);
   if (c.head_dim % 2) bad_input("config.json: head_dim ", c.head_dim, " is odd; RoPE needs pairs");
   json.only("hidden_act", "silu");
-  const double eps = json.number("rms_norm_eps").value_or(1e-6);
+  const double eps = json.required_number("rms_norm_eps");
   if (!(eps >= 0 && eps < 1)) bad_input("config.json: rms_norm_eps is ", eps, ", allowed are 0 to 1");
   c.rms_norm_eps = static_cast<float>(eps);
-  c.max_position_embeddings = json.in_range("max_position_embeddings", 2048, 1, kMany);
-  c.tie_word_embeddings = json.flag("tie_word_embeddings").value_or(false);
-  const auto dtype = json.text("dtype"), torch_dtype = json.text("torch_dtype");
-  c.dtype = dtype ? *dtype : torch_dtype.value_or("float32");
-  read_rope(json, c);
+  c.max_position_embeddings = json.required("max_position_embeddings", 1, kMany);
+  c.tie_word_embeddings = json.required_flag("tie_word_embeddings");
+  c.dtype = json.text("dtype").value_or("float32");
+  read_rope(*json.object("rope_parameters"), c);
 }
 
-void read_window(const ConfigReader& json, ModelConfig& config, int64_t fallback) {
-  if (json.is_null("sliding_window")) fallback = 0;
-  const int64_t window = json.in_range("sliding_window", fallback, 0, kMany - 1);
-  config.window.assign(config.n_layers, static_cast<int>(window));
+void read_attention_bias(const ConfigReader& json, ModelConfig& config) {
+  config.attention_bias = config.output_bias = json.required_flag("attention_bias");
 }
 
-void read_switched_window(const ConfigReader& json, ModelConfig& config, int64_t first_layer) {
-  const bool enabled = json.flag("use_sliding_window").value_or(false);
-  const int64_t window = json.in_range("sliding_window", 4096, 1, kMany - 1);
+void read_window(const ConfigReader& json, ModelConfig& config) {
+  const bool windowed = json.has("sliding_window");
+  config.window.assign(config.n_layers, windowed ? static_cast<int>(json.required("sliding_window", 0, kMany - 1)) : 0);
+}
+
+void read_switched_window(const ConfigReader& json, ModelConfig& config) {
+  read_window(json, config);
+  const int64_t first_layer = json.required("max_window_layers", 0, 1 << 20);
   const auto layer_types = json.texts("layer_types");
   if (layer_types && static_cast<int>(layer_types->size()) != config.n_layers)
     bad_input("config.json: layer_types has ", layer_types->size(), " entries for ", config.n_layers, " layers");
+  const bool enabled = json.required_flag("use_sliding_window");
   for (int i = 0; i < config.n_layers; ++i) {
-    bool sliding = enabled && i >= first_layer;
+    bool sliding = i >= first_layer;
     if (layer_types) {
       const std::string& type = (*layer_types)[i];
       if (type != "full_attention" && type != "sliding_attention")
         bad_input("config.json: layer_types \"", type, "\" is not supported; known are full_attention, sliding_attention");
-      sliding = enabled && type == "sliding_attention";
+      sliding = type == "sliding_attention";
     }
-    config.window.push_back(sliding ? static_cast<int>(window) : 0);
+    if (!enabled || !sliding) config.window[i] = 0;
   }
 }
 

@@ -23,16 +23,18 @@ void moe_weights(WeightTable& t, const ModelConfig& c, int i, const std::string&
   t.matrix(Slot::router, Shard::replicate, c.moe.n_experts, H, module + "gate.weight", blk + "ffn_gate_inp.weight", i,
            fused + "gate.weight");
   t.experts(Slot::expert_gate, Shard::mlp, F, H, expert + gate + ".weight", stacked + "gate_up_proj", 2 * F, 0,
-            blk + "ffn_gate_exps.weight", i);
+            blk + "ffn_gate_exps.weight", blk + "ffn_gate.{e}.weight", i);
   t.experts(Slot::expert_up, Shard::mlp, F, H, expert + up + ".weight", stacked + "gate_up_proj", 2 * F, F,
-            blk + "ffn_up_exps.weight", i);
+            blk + "ffn_up_exps.weight", blk + "ffn_up.{e}.weight", i);
   t.experts(Slot::expert_down, Shard::mlp_cols, H, F, expert + down + ".weight", stacked + "down_proj", H, 0,
-            blk + "ffn_down_exps.weight", i);
+            blk + "ffn_down_exps.weight", blk + "ffn_down.{e}.weight", i);
 }
 
 void decoder_weights(WeightTable& t, const ModelConfig& c) {
   const int64_t V = c.vocab_size, H = c.hidden_size, D = c.head_dim, Q = c.n_heads * D, KV = c.n_kv_heads * D;
-  t.matrix(Slot::embed, Shard::vocab, V, H, "model.embed_tokens.weight", "token_embd.weight");
+  // Of two tied matrices a checkpoint may hold either.
+  t.matrix(Slot::embed, Shard::vocab, V, H, "model.embed_tokens.weight", "token_embd.weight", -1,
+           c.tie_word_embeddings ? "lm_head.weight" : "");
   t.vector(Slot::final_norm, Shard::replicate, H, "model.norm.weight", "output_norm.weight");
   if (!c.tie_word_embeddings) t.matrix(Slot::head, Shard::vocab, V, H, "lm_head.weight", "output.weight");
   // llama.cpp bakes Llama 3's RoPE scaling into a tensor of divisors instead of metadata.

@@ -5,8 +5,8 @@ namespace weft::llama {
 
 void read(const ConfigReader& json, ModelConfig& config) {
   read_decoder(json, config);
-  config.attention_bias = config.output_bias = json.flag("attention_bias").value_or(false);
-  config.mlp_bias = json.flag("mlp_bias").value_or(false);
+  read_attention_bias(json, config);
+  config.mlp_bias = json.required_flag("mlp_bias");
   config.window.assign(config.n_layers, 0);
 }
 

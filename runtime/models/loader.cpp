@@ -67,16 +67,35 @@ Range cover(Range cols, DType dtype) {
   return {cols.begin / grid * grid, (cols.end + block - 1) / block * block};
 }
 
+// Which of the names a rule goes by the checkpoint holds.
+const WeightSource* find(const Checkpoint& checkpoint, const WeightRule& rule) {
+  for (const WeightSource& source : rule.sources)
+    if (checkpoint.has(source.name)) return &source;
+  return nullptr;
+}
+
+void check_shape(const Checkpoint& checkpoint, const WeightRule& rule, const WeightSource& source) {
+  const TensorInfo& info = checkpoint.info(source.name);
+  const int64_t last = info.shape.empty() ? 0 : info.shape.back();
+  const int64_t leading =
+      info.shape.empty() ? 0 : std::accumulate(info.shape.begin(), info.shape.end() - 1, int64_t{1}, std::multiplies<>());
+  if (leading == source.stored_rows && last == (rule.cols ? rule.cols : rule.rows)) return;
+  std::string shape;
+  for (const int64_t d : info.shape) shape += (shape.empty() ? "" : ", ") + std::to_string(d);
+  bad_input(checkpoint.path(), ": tensor ", source.name, " has shape (", shape, "), the config asks for ",
+            rule.cols ? cat("(", source.stored_rows, ", ", rule.cols, ")") : cat("(", rule.rows, ")"));
+}
+
 class Loader {
  public:
   Loader(Checkpoint& checkpoint, const ModelConfig& config, const Mesh& mesh, ThreadPool& pool)
       : checkpoint_(checkpoint), config_(config), mesh_(mesh), pool_(pool), share_(config, mesh) {}
 
   DecoderWeights load(const WeightTable& table) {
-    check_complete(table);
+    check_complete(checkpoint_, config_, table);
     prepare_layers();
     for (const WeightRule& rule : table.rules()) {
-      const WeightSource* source = find(rule);
+      const WeightSource* source = find(checkpoint_, rule);
       if (!source || !share_.holds(rule, mesh_)) continue;
       rule.cols ? load_matrix(rule, *source) : load_vector(rule, *source);
     }
@@ -85,46 +104,6 @@ class Loader {
   }
 
  private:
-  const WeightSource* find(const WeightRule& rule) const {
-    for (const WeightSource& source : rule.sources)
-      if (checkpoint_.has(source.name)) return &source;
-    return nullptr;
-  }
-
-  void check_complete(const WeightTable& table) const {
-    std::set<std::string> used;
-    for (const WeightRule& rule : table.rules()) {
-      const WeightSource* source = find(rule);
-      if (!source) {
-        if (rule.optional) continue;
-        bad_input(checkpoint_.path(), ": tensor ", rule.sources[checkpoint_.is_gguf() ? rule.sources.size() - 1 : 0].name,
-                  " is missing");
-      }
-      used.insert(source->name);
-      check_shape(rule, *source);
-    }
-    for (const auto& [name, info] : checkpoint_.tensors())
-      if (!used.contains(name) && !ignorable(name))
-        bad_input(checkpoint_.path(), ": tensor ", name, " is not part of a ", config_.model_type, " model");
-  }
-
-  // Old checkpoints saved RoPE's frequencies, which follow from the config; a tied head may be saved a second time.
-  bool ignorable(const std::string& name) const {
-    return name.ends_with("rotary_emb.inv_freq") || (config_.tie_word_embeddings && name == "lm_head.weight");
-  }
-
-  void check_shape(const WeightRule& rule, const WeightSource& source) const {
-    const TensorInfo& info = checkpoint_.info(source.name);
-    const int64_t last = info.shape.empty() ? 0 : info.shape.back();
-    const int64_t leading = info.shape.empty()
-        ? 0 : std::accumulate(info.shape.begin(), info.shape.end() - 1, int64_t{1}, std::multiplies<>());
-    if (leading == source.stored_rows && last == (rule.cols ? rule.cols : rule.rows)) return;
-    std::string shape;
-    for (const int64_t d : info.shape) shape += (shape.empty() ? "" : ", ") + std::to_string(d);
-    bad_input(checkpoint_.path(), ": tensor ", source.name, " has shape (", shape, "), the config asks for ",
-              rule.cols ? cat("(", source.stored_rows, ", ", rule.cols, ")") : cat("(", rule.rows, ")"));
-  }
-
   void prepare_layers() {
     weights_.layers.resize(config_.n_layers);
     for (int i = 0; i < config_.n_layers; ++i) {
@@ -230,6 +209,25 @@ class Loader {
 };
 
 }  // namespace
+
+void check_complete(const Checkpoint& checkpoint, const ModelConfig& config, const WeightTable& table) {
+  checkpoint.check_types();
+  std::set<std::string> used;
+  for (const WeightRule& rule : table.rules()) {
+    const WeightSource* source = find(checkpoint, rule);
+    if (!source) {
+      if (rule.optional) continue;
+      bad_input(checkpoint.path(), ": tensor ", rule.sources[checkpoint.is_gguf() ? rule.sources.size() - 1 : 0].name,
+                " is missing");
+    }
+    used.insert(source->name);
+    check_shape(checkpoint, rule, *source);
+  }
+  if (config.tie_word_embeddings) used.insert("lm_head.weight");  // the embedding a second time
+  for (const auto& [name, info] : checkpoint.tensors())
+    if (!used.contains(name))
+      bad_input(checkpoint.path(), ": tensor ", name, " is not part of a ", config.model_type, " model");
+}
 
 DecoderWeights load_decoder(Checkpoint& checkpoint, const ModelConfig& config, const WeightTable& table, const Mesh& mesh,
                             ThreadPool& pool) {

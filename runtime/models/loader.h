@@ -15,8 +15,11 @@ struct DecoderWeights {
   std::vector<LayerWeights> layers;
 };
 
-// Every rule's tensor must exist (unless optional) with its shape, and every tensor of the checkpoint must be used:
-// missing, unused and misshapen ones are refused by name.
+// Every rule's tensor must exist (unless optional) with its shape, and every tensor of the checkpoint must be used and of a
+// type that can be: missing, unused, misshapen and unreadable ones are refused by name.
+void check_complete(const Checkpoint& checkpoint, const ModelConfig& config, const WeightTable& table);
+
+// Checks that first.
 DecoderWeights load_decoder(Checkpoint& checkpoint, const ModelConfig& config, const WeightTable& table, const Mesh& mesh,
                             ThreadPool& pool);
 

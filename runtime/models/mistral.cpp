@@ -5,7 +5,7 @@ namespace weft::mistral {
 
 void read(const ConfigReader& json, ModelConfig& config) {
   read_decoder(json, config);
-  read_window(json, config, 4096);
+  read_window(json, config);
 }
 
 extern const Architecture architecture = {"mistral", read, decoder_weights, pre_norm_block, true};

@@ -43,6 +43,12 @@ class Model {
 // by name. generation_config adds EOS ids.
 ModelConfig read_model_config(const std::string& config_json, const std::string& generation_config_json);
 
+// The same of a checkpoint, and what only its tensors say: whether the head is the embedding, which biases a GGUF has.
+ModelConfig read_model_config(Checkpoint& checkpoint);
+// Every tensor of the architecture is there in its shape, and no other: missing, misshapen, unused ones and those of an
+// unreadable type are refused by name. Model::load() does this first.
+void check_tensors(const Checkpoint& checkpoint, const ModelConfig& config);
+
 // All architectures Weft knows, for --help and errors.
 std::vector<std::string> known_model_types();
 

@@ -1,10 +1,13 @@
 // The plain list of architectures. A new one is one file, one declaration and one entry here, and a golden.
-#include <algorithm>
 #include <array>
+#include <nlohmann/json.hpp>
 
 #include "kernels/core/check.h"
 #include "runtime/models/architecture.h"
+#include "runtime/models/loader.h"
 #include "runtime/models/model.h"
+#include "runtime/weights/hf_config.h"
+#include "runtime/weights/tied_head.h"
 
 namespace weft {
 
@@ -28,34 +31,56 @@ std::vector<std::string> known_model_types() {
 }
 
 const Architecture& find_architecture(const std::string& model_type) {
-  std::string known;
-  for (const Architecture& a : architectures()) {
+  for (const Architecture& a : architectures())
     if (a.model_type == model_type) return a;
-    known += (known.empty() ? "" : ", ") + std::string(a.model_type);
-  }
-  bad_input("unknown architecture: model_type \"", model_type, "\"; known are ", known);
+  WEFT_CHECK(false, "no architecture for the config class ", model_type);
+  __builtin_unreachable();
 }
 
-ModelConfig read_model_config(const std::string& config_json, const std::string& generation_config_json) {
-  const ConfigReader json(config_json);
-  const auto model_type = json.text("model_type");
-  if (!model_type) bad_input("config.json has no model_type");
-  ModelConfig config;
-  config.model_type = *model_type;
-  find_architecture(*model_type).read(json, config);
-  if (config.moe_layer.empty()) config.moe_layer.assign(config.n_layers, false);
-  if (json.has("quantization_config")) bad_input("config.json: quantization_config is not supported; use a GGUF file instead");
-  json.finish();
+namespace {
 
-  const ConfigReader generation(generation_config_json, "generation_config.json");
-  for (const ConfigReader* source : {&json, &generation})
-    for (const int64_t id : source->integers("eos_token_id").value_or(std::vector<int64_t>{})) {
-      if (id < 0 || id >= config.vocab_size) bad_input("eos_token_id ", id, " is outside the vocabulary of ", config.vocab_size);
-      if (std::find(config.eos_token_ids.begin(), config.eos_token_ids.end(), id) == config.eos_token_ids.end())
-        config.eos_token_ids.push_back(static_cast<int32_t>(id));
-    }
+// As transformers has it: where generation_config.json says what ends an answer, config.json is not asked.
+void read_token_ids(const ConfigReader& json, const ConfigReader& generation, ModelConfig& config) {
   if (const auto bos = json.integer("bos_token_id")) config.bos_token_id = static_cast<int32_t>(*bos);
+  const auto of_config = json.integers("eos_token_id"), of_generation = generation.integers("eos_token_id");
+  for (const int64_t id : of_generation ? *of_generation : of_config.value_or(std::vector<int64_t>{})) {
+    if (id < 0 || id >= config.vocab_size)
+      bad_input("eos_token_id ", id, " is outside the vocabulary of ", config.vocab_size);
+    config.eos_token_ids.push_back(static_cast<int32_t>(id));
+  }
+}
+
+}  // namespace
+
+ModelConfig read_model_config(const std::string& config_json, const std::string& generation_config_json) {
+  const ConfigReader json(resolve_config(config_json).dump());
+  ModelConfig config;
+  config.model_type = json.text("model_type").value_or("");
+  find_architecture(config.model_type).read(json, config);
+  if (config.moe_layer.empty()) config.moe_layer.assign(config.n_layers, false);
+  read_token_ids(json, ConfigReader(generation_config_json, "generation_config.json"), config);
+  json.finish();
   return config;
+}
+
+ModelConfig read_model_config(Checkpoint& checkpoint) {
+  ModelConfig config = read_model_config(checkpoint.config_json(), checkpoint.generation_config_json());
+  if (checkpoint.is_gguf()) {
+    const auto has = [&](const char* module) { return checkpoint.has(cat("blk.0.", module, ".bias")); };
+    config.attention_bias |= has("attn_q") || has("attn_k") || has("attn_v");
+    config.output_bias |= has("attn_output");
+    config.mlp_bias |= has("ffn_gate") || has("ffn_up") || has("ffn_down");
+  } else if (config.tie_word_embeddings && !head_is_embedding(checkpoint)) {
+    config.tie_word_embeddings = false;
+    config.head_differs = true;
+  }
+  return config;
+}
+
+void check_tensors(const Checkpoint& checkpoint, const ModelConfig& config) {
+  WeightTable table(config);
+  find_architecture(config.model_type).weights(table, config);
+  check_complete(checkpoint, config, table);
 }
 
 }  // namespace weft

@@ -5,7 +5,7 @@ namespace weft::qwen2 {
 
 void read(const ConfigReader& json, ModelConfig& config) {
   read_decoder(json, config);
-  read_switched_window(json, config, json.in_range("max_window_layers", 28, 0, 1 << 20));
+  read_switched_window(json, config);
   config.attention_bias = true;
 }
 

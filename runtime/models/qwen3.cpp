@@ -4,9 +4,9 @@
 namespace weft::qwen3 {
 
 void read(const ConfigReader& json, ModelConfig& config) {
-  read_decoder(json, config, 128);
-  read_switched_window(json, config, json.in_range("max_window_layers", 28, 0, 1 << 20));
-  config.attention_bias = config.output_bias = json.flag("attention_bias").value_or(false);
+  read_decoder(json, config);
+  read_switched_window(json, config);
+  read_attention_bias(json, config);
   config.qk_norm = true;
 }
 

@@ -26,7 +26,7 @@ void WeightTable::vector(Slot slot, Shard shard, int64_t n, const std::string& h
 
 void WeightTable::experts(Slot slot, Shard shard, int64_t rows, int64_t cols, const std::string& hf,
                           const std::string& hf_fused, int64_t fused_rows, int64_t fused_first, const std::string& gguf,
-                          int layer) {
+                          const std::string& gguf_each, int layer) {
   const int n = config_.moe.n_experts;
   for (int e = 0; e < n; ++e)
     rules_.push_back({slot,
@@ -37,6 +37,7 @@ void WeightTable::experts(Slot slot, Shard shard, int64_t rows, int64_t cols, co
                       cols,
                       {{fill(hf, layer, e), rows},
                        {fill(hf_fused, layer, e), n * fused_rows, e * fused_rows + fused_first},
+                       {fill(gguf_each, layer, e), rows},
                        {fill(gguf, layer, e), n * rows, e * rows}}});
 }
 

@@ -54,9 +54,10 @@ class WeightTable {
   void vector(Slot slot, Shard shard, int64_t n, const std::string& hf, const std::string& gguf, int layer = -1,
               bool optional = false);
   // The experts of one layer: hf names one tensor an expert; hf_fused, if any, holds all experts' tensors stacked
-  // (experts * fused_rows, cols) and this weight from row `fused_first` of each; gguf is stacked (experts * rows, cols).
+  // (experts * fused_rows, cols) and this weight from row `fused_first` of each; gguf is stacked (experts * rows, cols), and
+  // gguf_each one tensor an expert, as the files of 2023 have it.
   void experts(Slot slot, Shard shard, int64_t rows, int64_t cols, const std::string& hf, const std::string& hf_fused,
-               int64_t fused_rows, int64_t fused_first, const std::string& gguf, int layer);
+               int64_t fused_rows, int64_t fused_first, const std::string& gguf, const std::string& gguf_each, int layer);
 
   const std::vector<WeightRule>& rules() const { return rules_; }
 

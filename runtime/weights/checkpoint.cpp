@@ -1,5 +1,6 @@
 #include "runtime/weights/checkpoint.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <filesystem>
@@ -74,6 +75,13 @@ class MappedCheckpoint : public Checkpoint {
   std::map<std::string, std::vector<std::byte>> aligned_copies_;
 };
 
+// What old checkpoints saved of a rotary embedding.
+bool is_rope_buffer(const std::string& name) {
+  constexpr std::array<std::string_view, 4> kBuffers = {"inv_freq", "original_inv_freq", "cos_cached", "sin_cached"};
+  return std::any_of(kBuffers.begin(), kBuffers.end(),
+                     [&](std::string_view buffer) { return name.ends_with("rotary_emb." + std::string(buffer)); });
+}
+
 std::optional<DType> readable_dtype(const std::string& safetensors_name) {
   constexpr std::array<std::pair<std::string_view, DType>, 4> kReadable = {
       {{"F32", DType::f32}, {"F16", DType::f16}, {"BF16", DType::bf16}, {"I32", DType::i32}}};
@@ -89,11 +97,12 @@ class SafetensorsCheckpoint final : public MappedCheckpoint {
     if (!fs::is_regular_file(fs::path(directory) / "config.json"))
       bad_input(directory, " has no config.json; a Hugging Face model directory needs one");
     if (fs::exists(fs::path(directory) / kSingleFile))
-      for (const auto& [name, entry] : open_shard(kSingleFile)) add_entry(kSingleFile, name, entry);
+      for (const auto& [name, entry] : open_shard(kSingleFile)) found_[name] = {kSingleFile, entry};
     else if (fs::exists(fs::path(directory) / kIndexFile))
       open_index();
     else
       bad_input(directory, " has neither ", kSingleFile, " nor ", kIndexFile, "; no other weight file is read");
+    add_tensors();
   }
 
   bool is_gguf() const override { return false; }
@@ -113,11 +122,20 @@ class SafetensorsCheckpoint final : public MappedCheckpoint {
     return read_safetensors_header(shard);
   }
 
-  void add_entry(const std::string& file, const std::string& name, const SafetensorsEntry& entry) {
-    if (const auto dtype = readable_dtype(entry.dtype))
-      add(name, {*dtype, entry.shape}, {&files_.at(file), entry.begin, entry.end});
-    else
-      unreadable_[name] = entry.dtype;
+  void add_tensors() {
+    const bool base_alone =
+        found_.contains("embed_tokens.weight") &&
+        std::none_of(found_.begin(), found_.end(), [](const auto& f) { return f.first.starts_with("model."); });
+    for (const auto& [stored, found] : found_) {
+      const auto& [file, entry] = found;
+      if (is_rope_buffer(stored)) continue;
+      const std::string name = (base_alone && !stored.starts_with("lm_head.") ? "model." : "") + stored;
+      if (const auto dtype = readable_dtype(entry.dtype))
+        add(name, {*dtype, entry.shape}, {&files_.at(file), entry.begin, entry.end});
+      else
+        unreadable_[name] = entry.dtype;
+    }
+    found_.clear();
   }
 
   void open_index() {
@@ -135,11 +153,12 @@ class SafetensorsCheckpoint final : public MappedCheckpoint {
       if (!shards.contains(shard)) shards.emplace(shard, open_shard(shard));
       const auto entry = shards[shard].find(name);
       if (entry == shards[shard].end()) bad_input(index_path, ": tensor ", in_quotes(name), " is not in ", shard);
-      add_entry(shard, name, entry->second);
+      found_[name] = {shard, entry->second};
     }
   }
 
   std::map<std::string, MappedFile> files_;
+  std::map<std::string, std::pair<std::string, SafetensorsEntry>> found_;  // file and place, while opening
 };
 
 class GgufCheckpoint final : public MappedCheckpoint {
@@ -164,6 +183,16 @@ const TensorInfo& Checkpoint::info(const std::string& name) const {
   if (const auto found = unreadable_.find(name); found != unreadable_.end())
     bad_input(path_, ": tensor ", in_quotes(name), " has type ", found->second, ", which Weft does not read");
   bad_input(path_, " has no tensor ", in_quotes(name));
+}
+
+void Checkpoint::check_types() const {
+  const auto refuse = [&](const std::string& name, const std::string& type) {
+    bad_input(path_, ": tensor ", in_quotes(name), " has type ", type, ", which Weft does not read; weights are ",
+              is_gguf() ? "F32, F16, BF16 or a block type" : "F32, F16 or BF16");
+  };
+  if (!unreadable_.empty()) refuse(unreadable_.begin()->first, unreadable_.begin()->second);
+  for (const auto& [name, info] : tensors_)
+    if (info.dtype == DType::i32) refuse(name, "I32");
 }
 
 std::unique_ptr<Checkpoint> Checkpoint::open(const std::string& path) {

@@ -21,8 +21,10 @@ class Checkpoint {
   virtual ~Checkpoint() = default;
 
   // A Hugging Face directory (config.json and model.safetensors or model.safetensors.index.json with its
-  // shards; no other weight file is touched) or a GGUF file. What is missing, truncated or malformed is
-  // refused by name.
+  // shards; no other weight file is touched) or a GGUF file, of a split one its first part. What is missing, truncated
+  // or malformed is refused by name.
+  // Hugging Face names are always those of the model with a head: a base model saved alone (embed_tokens.weight) is given
+  // its prefix (model.embed_tokens.weight). RoPE's buffers, which follow from the config, are left out.
   static std::unique_ptr<Checkpoint> open(const std::string& path);
 
   const std::map<std::string, TensorInfo>& tensors() const { return tensors_; }
@@ -37,9 +39,11 @@ class Checkpoint {
   // one tensor.
   virtual void release(const std::string& name) = 0;
 
-  // Tensors that are there but of a type no model here uses (I64, F64, BOOL, ...), with that type. Not in
+  // Tensors that are there but of a type no model here uses (I64, F8_E4M3, BOOL, ...), with that type. Not in
   // tensors().
   const std::map<std::string, std::string>& unreadable() const { return unreadable_; }
+  // Refuses a checkpoint that holds such tensors, or tensors of integers, naming the first and its type.
+  void check_types() const;
 
   virtual bool is_gguf() const = 0;
   virtual std::string config_json() const = 0;             // of a GGUF, an equivalent made from its metadata

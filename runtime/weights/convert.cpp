@@ -14,6 +14,7 @@
 #include "runtime/weights/json.h"
 #include "runtime/weights/llama_layout.h"
 #include "runtime/weights/tensor_copy.h"
+#include "runtime/weights/tied_head.h"
 #include "runtime/weights/tokenizer_files.h"
 
 namespace weft {
@@ -119,17 +120,12 @@ bool is_expert(const std::string& name, const LlamaFamilyShape& shape) {
   return shape.n_experts > 0 && name.find("." + shape.experts.module) != name.npos;
 }
 
-// Old checkpoints carry buffers that follow from the configuration; and a head that is the embedding.
-bool is_redundant(const std::string& name, const LlamaFamilyShape& shape) {
-  return name.ends_with(".rotary_emb.inv_freq") || (shape.tie_word_embeddings && name == "lm_head.weight");
-}
-
 std::vector<OutputTensor> plan_hugging_face(const Checkpoint& source, const LlamaFamilyShape& shape) {
   std::vector<OutputTensor> tensors;
   size_t experts = 0;
   for (const auto& [name, info] : source.tensors()) {
     if (is_expert(name, shape)) ++experts;
-    if (is_expert(name, shape) || is_redundant(name, shape)) continue;
+    if (is_expert(name, shape) || (shape.tie_word_embeddings && name == "lm_head.weight")) continue;
     const auto gguf = llama_gguf_name(name);
     if (!gguf)
       bad_input(source.path(), ": tensor ", in_quotes(name), " has no place in a GGUF of architecture ", shape.architecture);
@@ -162,7 +158,11 @@ void put_general(GgufWriter& writer, const std::string& model, DType type) {
 }
 
 void convert_directory(Checkpoint& source, DType type, GgufWriter& writer, std::vector<std::string>& notices) {
-  const LlamaFamilyShape shape = read_llama_family(source.config_json());
+  LlamaFamilyShape shape = read_llama_family(source.config_json());
+  if (shape.tie_word_embeddings && !head_is_embedding(source)) {
+    shape.tie_word_embeddings = false;
+    notices.push_back(kHeadDiffers);
+  }
   std::vector<OutputTensor> tensors = plan_hugging_face(source, shape);
   const auto embedding = source.tensors().find("model.embed_tokens.weight");
   if (embedding == source.tensors().end()) bad_input(source.path(), " has no tensor model.embed_tokens.weight");
@@ -202,6 +202,7 @@ void convert_gguf(Checkpoint& source, DType type, GgufWriter& writer, std::vecto
 std::vector<std::string> convert(const std::string& model, DType type, const std::string& output) {
   file_type(type);  // refuses integers before anything is written
   const std::unique_ptr<Checkpoint> source = Checkpoint::open(model);
+  source->check_types();
   std::error_code error;
   if (fs::equivalent(model, output, error)) bad_input("output ", output, " is the model itself");
   GgufWriter writer(output);

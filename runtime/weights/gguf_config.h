@@ -12,7 +12,8 @@ namespace weft {
 
 // The text of an equivalent config.json. The architecture llama is model_type "mixtral" if it has experts,
 // "mistral" if it has a sliding window, else "llama". Llama 3's frequency scaling has no metadata; it is the
-// tensor rope_freqs.weight.
+// tensor rope_freqs.weight. Every key of the architecture is read, known to be harmless, or refused by name if its
+// value asks for something these models do not do.
 std::string gguf_config_json(const GgufFile& file);
 
 // What the writer of the tensors needs to know of a config.json.

@@ -13,11 +13,14 @@
 #include "kernels/core/check.h"
 #include "kernels/quant/quant.h"
 #include "runtime/weights/checkpoint.h"
+#include "runtime/weights/config_class.h"
 #include "runtime/weights/gguf_config.h"
+#include "runtime/weights/hf_config.h"
 #include "runtime/weights/json.h"
 #include "runtime/weights/llama_layout.h"
 #include "runtime/weights/safetensors.h"
 #include "runtime/weights/tensor_copy.h"
+#include "runtime/weights/tied_head.h"
 #include "runtime/weights/tokenizer_files.h"
 
 namespace weft {
@@ -33,18 +36,19 @@ constexpr std::array<std::pair<const char*, const char*>, 3> kProjections = {
 // The dense model by Hugging Face's names, whichever format it lies in.
 class DenseModel {
  public:
-  explicit DenseModel(const std::string& path)
-      : source_(Checkpoint::open(path)), config_(parse_json_object(source_->config_json(), "config.json")) {
-    const json type = config_.value("model_type", json());
+  explicit DenseModel(const std::string& path) : source_(Checkpoint::open(path)) {
+    const json type = parse_json_object(source_->config_json(), "config.json").value("model_type", json());
     if (type != "llama" && type != "mistral")
       bad_input("model_type ", in_quotes(type.is_string() ? type.get<std::string>() : type.dump()),
                 " cannot be upcycled: Mixtral's form holds dense llama and mistral models only");
+    config_ = resolve_config(source_->config_json());
     shape_ = read_llama_family(source_->config_json());
+    source_->check_types();
+    head_differs_ = !source_->is_gguf() && shape_.tie_word_embeddings && !head_is_embedding(*source_);
+    if (head_differs_) config_["tie_word_embeddings"] = shape_.tie_word_embeddings = false;
     for (const auto& [name, info] : source_->tensors()) {
       if (is_quantised(info.dtype)) quantised_ = true;
-      if (name == kRopeFreqs || name.ends_with(".rotary_emb.inv_freq") ||
-          (shape_.tie_word_embeddings && name == "lm_head.weight"))
-        continue;
+      if (name == kRopeFreqs || (shape_.tie_word_embeddings && name == "lm_head.weight")) continue;
       const auto translated = source_->is_gguf() ? llama_hugging_face_name(name) : name;
       if (!translated || name.ends_with(".bias"))
         bad_input(path, ": tensor ", in_quotes(name), " has no place in Mixtral's form");
@@ -56,6 +60,7 @@ class DenseModel {
   Checkpoint& checkpoint() { return *source_; }
   const json& config() const { return config_; }
   const LlamaFamilyShape& shape() const { return shape_; }
+  bool head_differs() const { return head_differs_; }
   const std::map<std::string, std::string>& names() const { return stored_names_; }  // Hugging Face's -> stored
 
   TensorInfo info(const std::string& name) const {
@@ -85,8 +90,9 @@ class DenseModel {
     });
     const auto rope = recognise_llama3_rope(divisors, shape_.rope_theta);
     if (!rope) bad_input(source_->path(), ": ", kRopeFreqs, " holds frequency factors that are not Llama 3's");
-    config_["rope_scaling"] = {
+    config_["rope_parameters"] = {
         {"rope_type", "llama3"},
+        {"rope_theta", shape_.rope_theta},
         {"factor", rope->factor},
         {"low_freq_factor", rope->low_freq_factor},
         {"high_freq_factor", rope->high_freq_factor},
@@ -96,7 +102,7 @@ class DenseModel {
   std::unique_ptr<Checkpoint> source_;
   json config_;
   LlamaFamilyShape shape_;
-  bool quantised_ = false;
+  bool quantised_ = false, head_differs_ = false;
   std::map<std::string, std::string> stored_names_;
 };
 
@@ -147,18 +153,14 @@ const char* torch_name(DType dtype) {
   return dtype == DType::f16 ? "float16" : dtype == DType::bf16 ? "bfloat16" : "float32";
 }
 
+// Every key of the class, so that none of its defaults takes the place of the dense class's; RoPE as the hub spells it.
 json mixtral_config(const DenseModel& model, const UpcycleOptions& options) {
-  constexpr std::array<const char*, 22> kCarried = {
-      "attention_dropout",   "bos_token_id",        "eos_token_id",        "pad_token_id",        "head_dim",
-      "hidden_act",          "hidden_size",         "initializer_range",   "intermediate_size",   "max_position_embeddings",
-      "num_attention_heads", "num_hidden_layers",   "num_key_value_heads", "rms_norm_eps",        "rope_parameters",
-      "rope_scaling",        "rope_theta",          "sliding_window",      "tie_word_embeddings", "use_cache",
-      "vocab_size",          "transformers_version"};
-  json config = json::object();
-  for (const char* key : kCarried)
-    if (model.config().contains(key)) config[key] = model.config()[key];
-  if (model.config()["model_type"] == "mistral" && !config.contains("sliding_window"))
-    config["sliding_window"] = 4096;  // Mistral's default; Mixtral's is none
+  json config = json::parse(find_config_class("mixtral").defaults), rope = model.config()["rope_parameters"];
+  for (auto& [key, value] : config.items())
+    if (model.config().contains(key)) value = model.config()[key];
+  config["rope_theta"] = rope["rope_theta"];
+  rope.erase("rope_theta");
+  if (rope["rope_type"] != "default") config["rope_scaling"] = rope;
   config["model_type"] = "mixtral";
   config["architectures"] = {"MixtralForCausalLM"};
   config["num_local_experts"] = options.experts;
@@ -227,6 +229,7 @@ std::vector<std::string> upcycle(const std::string& model_path, const UpcycleOpt
   writer.finish();
   write_text(output / "config.json", mixtral_config(model, options).dump(2));
   std::vector<std::string> notices;
+  if (model.head_differs()) notices.push_back(kHeadDiffers);
   carry_companions(model, output, notices);
   return notices;
 }

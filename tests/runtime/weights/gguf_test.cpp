@@ -4,11 +4,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+
 #include <cmath>
 #include <cstring>
 
 #include "runtime/weights/gguf_config.h"
 #include "runtime/weights/gguf_writer.h"
+#include "runtime/weights/hf_config.h"
 #include "tests/runtime/weights/model_files.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
@@ -244,6 +247,45 @@ TEST_F(Gguf, RefusesConfigsByName) {
   EXPECT_THAT(config(pairs), HasSubstr("freq_base is nan"));
   pairs.back() = gguf_string("llama.rope.scaling.type", "longrope");
   EXPECT_THAT(config(pairs), HasSubstr("\"longrope\""));
+}
+
+TEST_F(Gguf, EveryKeyOfTheArchitectureCounts) {
+  const auto config = [&](const std::string& pair) {
+    std::vector<std::string> pairs = llama_metadata();
+    pairs.push_back(pair);
+    return gguf_config_json(read({.pairs = pairs}));
+  };
+  const auto with = [&](const std::string& pair) { return refusal([&] { config(pair); }); };
+  for (const auto& [key, value] : {std::pair("attention.clamp_kqv", 8.0f),
+                                   {"final_logit_softcapping", 30.0f},
+                                   {"logit_scale", 0.5f},
+                                   {"embedding_scale", 12.0f},
+                                   {"residual_scale", 0.2f},
+                                   {"expert_weights_scale", 2.5f},
+                                   {"rope.scaling.yarn_log_multiplier", 0.1f}})
+    EXPECT_THAT(with(gguf_f32(std::string("llama.") + key, value)), HasSubstr(std::string(key) + " = "));
+  EXPECT_THAT(with(gguf_u32("llama.expert_shared_count", 1)), HasSubstr("expert_shared_count = 1 is not supported, only 0"));
+  EXPECT_THAT(with(gguf_pair("llama.attention.causal", 7, raw(uint8_t{0}))),
+              HasSubstr("attention.causal = 0 is not supported, only 1"));
+  EXPECT_NO_THROW(config(gguf_pair("llama.attention.causal", 7, raw(uint8_t{1}))));
+  EXPECT_THAT(with(gguf_u32("llama.rope.dimension_count", 8)), HasSubstr("and only 16, the whole head"));
+  EXPECT_NO_THROW(config(gguf_u32("llama.rope.dimension_count", 16)));
+  EXPECT_THAT(with(gguf_u32("llama.attention.value_length", 4)), HasSubstr("and only 16, the length of keys"));
+  EXPECT_THAT(with(gguf_f32("llama.attention.scale", 0.5f)), HasSubstr("and only 0.25, 1 / sqrt"));
+  EXPECT_THAT(with(gguf_f32("llama.rope.scaling.attn_factor", 1.5f)), HasSubstr("only 1, without YaRN"));
+  EXPECT_THAT(with(gguf_u32("llama.moonlight", 1)), HasSubstr("unknown metadata llama.moonlight"));
+  EXPECT_THAT(with(gguf_string("llama.attention.causal", "no")), HasSubstr("attention.causal is not supported"));
+  EXPECT_NO_THROW(config(gguf_u32("llama.pooling_type", 3)));
+  EXPECT_NO_THROW(config(gguf_u32("other.moonlight", 1)));
+}
+
+TEST_F(Gguf, AFactorMultipliesYarnsOwn) {
+  std::vector<std::string> pairs = llama_metadata();
+  pairs.push_back(gguf_string("llama.rope.scaling.type", "yarn"));
+  pairs.push_back(gguf_f32("llama.rope.scaling.factor", 4));
+  pairs.push_back(gguf_f32("llama.rope.scaling.attn_factor", 0.8782488562869419f));
+  const auto config = resolve_config(gguf_config_json(read({.pairs = pairs})));
+  EXPECT_NEAR(config["rope_parameters"]["attention_factor"].get<double>(), 1, 1e-6);
 }
 
 TEST_F(Gguf, MutatedFilesAreReadOrRefused) {

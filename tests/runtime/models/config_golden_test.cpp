@@ -1,0 +1,200 @@
+// Every key of every config class: left out, null, and set, against what transformers makes of the same config.json
+// (tests/golden/make_configs.py).
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "kernels/core/check.h"
+#include "runtime/models/model.h"
+#include "runtime/weights/config_class.h"
+#include "tests/support/source_dir.h"
+
+namespace weft {
+namespace {
+
+using nlohmann::json;
+
+const char* rope_name(RopeConfig::Type type) {
+  static constexpr const char* kNames[] = {"default", "linear", "yarn", "llama3"};
+  return kNames[static_cast<int>(type)];
+}
+
+// In the words of the golden. What a model has not is null there, and so it is here.
+json described(const ModelConfig& c) {
+  const bool yarn = c.rope.type == RopeConfig::Type::yarn;
+  const auto if_any = [](bool any, json value) { return any ? value : json(); };
+  return {{"vocab_size", c.vocab_size},
+          {"hidden_size", c.hidden_size},
+          {"intermediate_size", c.intermediate_size},
+          {"n_layers", c.n_layers},
+          {"n_heads", c.n_heads},
+          {"n_kv_heads", c.n_kv_heads},
+          {"head_dim", c.head_dim},
+          {"rms_norm_eps", c.rms_norm_eps},
+          {"max_position_embeddings", c.max_position_embeddings},
+          {"tie_word_embeddings", c.tie_word_embeddings},
+          {"qkv_bias", c.attention_bias},
+          {"output_bias", c.output_bias},
+          {"mlp_bias", c.mlp_bias},
+          {"window", c.window},
+          {"moe_layer", c.moe_layer},
+          {"rope",
+           {{"type", rope_name(c.rope.type)},
+            {"rope_theta", c.rope.rope_theta},
+            {"factor", if_any(yarn, c.rope.factor)},
+            {"original_max_position_embeddings", if_any(yarn, c.rope.original_max_position_embeddings)},
+            {"beta_fast", if_any(yarn, c.rope.beta_fast)},
+            {"beta_slow", if_any(yarn, c.rope.beta_slow)}}},
+          {"n_experts", if_any(c.moe.n_experts > 0, c.moe.n_experts)},
+          {"experts_per_token", if_any(c.moe.n_experts > 0, c.moe.k)},
+          {"normalise", if_any(c.model_type == "qwen3_moe", c.moe.router.normalise)},
+          {"expert_size", if_any(c.model_type == "qwen3_moe", c.moe.intermediate_size)},
+          {"bos_token_id", c.bos_token_id ? json(*c.bos_token_id) : json()},
+          {"eos_token_ids", c.eos_token_ids}};
+}
+
+class ConfigGolden : public testing::TestWithParam<std::string> {};
+
+TEST_P(ConfigGolden, ReadsWhatTransformersReads) {
+  std::ifstream file(source_dir() / "tests/golden/configs" / (GetParam() + ".json"));
+  for (const json& c : json::parse(file)) {
+    SCOPED_TRACE(c["name"].get<std::string>());
+    if (c["expected"].is_null()) {
+      EXPECT_THROW(read_model_config(c["config"].dump(), "{}"), InputError);
+      continue;
+    }
+    json expected = c["expected"];
+    expected["rms_norm_eps"] = expected["rms_norm_eps"].get<float>();
+    EXPECT_EQ(described(read_model_config(c["config"].dump(), "{}")), expected);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, ConfigGolden, testing::Values("llama", "mistral", "mixtral", "qwen2", "qwen3", "qwen3_moe"),
+                         [](const auto& info) { return info.param; });
+
+ModelConfig read(const std::string& model_type, const json& keys) {
+  json config = keys;
+  config["model_type"] = model_type;
+  return read_model_config(config.dump(), "{}");
+}
+
+std::string refusal(const std::string& model_type, const json& keys) {
+  try {
+    read(model_type, keys);
+  } catch (const InputError& e) {
+    return e.what();
+  }
+  return "accepted";
+}
+
+TEST(ConfigKeys, AnUnknownOneIsRefusedWhateverItsValue) {
+  for (const json& value : {json(true), json(false), json(0), json(json::object()), json("")})
+    EXPECT_THAT(refusal("llama", {{"upside_down", value}}), testing::HasSubstr("unknown key upside_down = " + value.dump()));
+  EXPECT_EQ(refusal("llama", {{"upside_down", nullptr}}), "accepted");
+}
+
+TEST(ConfigKeys, WhatTheClassFixesMayBeSaid) {
+  for (const ConfigClass& known : config_classes()) {
+    const std::string type(known.model_type);
+    json fixed = json::parse(fixed_in_every_class());
+    fixed.update(json::parse(known.fixed));
+    EXPECT_EQ(refusal(type, fixed), "accepted");
+    for (const auto& [key, value] : fixed.items()) {
+      const json other = value.is_boolean() ? json(!value.get<bool>()) : json(7);
+      EXPECT_THAT(refusal(type, {{key, other}}), testing::HasSubstr(key + " = " + other.dump() + " is not supported"));
+    }
+  }
+  EXPECT_THAT(refusal("qwen2", {{"is_causal", nullptr}}), testing::HasSubstr("is_causal = null"));  // both directions
+  EXPECT_EQ(refusal("llama", {{"use_mrope", nullptr}}), "accepted");
+  EXPECT_EQ(
+      refusal(
+          "qwen3_moe",
+          {{"shared_expert_intermediate_size", 0}, {"qkv_bias", false}, {"use_qk_norm", true}, {"max_window_layers", 48}}),
+      "accepted");
+}
+
+TEST(ConfigKeys, BookkeepingIsIgnored) {
+  EXPECT_EQ(refusal("llama", {{"_name_or_path", "x"},
+                              {"finetuned", true},
+                              {"internal_version", 3},
+                              {"pretraining_tp", 2},
+                              {"pad_token_id", -1},
+                              {"unsloth_fixed", true},
+                              {"auto_map", json::object()}}),
+            "accepted");
+}
+
+TEST(ConfigKeys, QuantisedWeightsAreNamed) {
+  EXPECT_THAT(refusal("llama", {{"quantization_config", {{"quant_method", "awq"}, {"bits", 4}}}}),
+              testing::HasSubstr("quantization_config (\"awq\") is not supported"));
+  EXPECT_THAT(refusal("qwen3", {{"quantization", {{"bits", 4}}}}), testing::HasSubstr("quantization is not supported"));
+}
+
+TEST(ConfigKeys, AWholeNumberMayBeWrittenAsAFloat) {
+  const ModelConfig c =
+      read("qwen2", {{"hidden_size", 4096.0},
+                     {"rope_scaling", {{"type", "yarn"}, {"factor", 4}, {"original_max_position_embeddings", 32768.0}}}});
+  EXPECT_EQ(c.hidden_size, 4096);
+  EXPECT_EQ(c.rope.original_max_position_embeddings, 32768);
+  EXPECT_THAT(refusal("llama", {{"hidden_size", 40.5}}), testing::HasSubstr("hidden_size must be an integer, not 40.5"));
+}
+
+TEST(ConfigKeys, AnOldContextLengthStandsIn) {
+  EXPECT_EQ(read("llama", {{"max_sequence_length", 1024}}).max_position_embeddings, 1024);
+  EXPECT_EQ(read("llama", {{"max_sequence_length", 1024}, {"max_position_embeddings", 4096}}).max_position_embeddings, 4096);
+}
+
+TEST(ConfigKeys, TheNumberOfExpertsHasTwoNames) {
+  EXPECT_EQ(read("mixtral", {{"num_experts", 4}}).moe.n_experts, 4);
+  EXPECT_EQ(read("qwen3_moe", {{"num_local_experts", 16}}).moe.n_experts, 16);
+  EXPECT_THAT(refusal("qwen3_moe", {{"num_local_experts", 16}, {"num_experts", 8}}), testing::HasSubstr("contradicts"));
+}
+
+TEST(ConfigKeys, DualChunksAreExactWithinTheFirst) {
+  const json chunks = {{"chunk_size", 262144}, {"local_size", 8192}, {"original_max_position_embeddings", 262144}};
+  EXPECT_EQ(
+      read("qwen2", {{"max_position_embeddings", 1010000}, {"dual_chunk_attention_config", chunks}}).max_position_embeddings,
+      253952);
+  EXPECT_EQ(
+      read("qwen2", {{"max_position_embeddings", 1000}, {"dual_chunk_attention_config", chunks}}).max_position_embeddings,
+      1000);
+  EXPECT_THAT(refusal("qwen2", {{"dual_chunk_attention_config", true}}), testing::HasSubstr("has no chunk_size"));
+}
+
+TEST(ConfigRope, AttnFactorMultipliesYarnsOwn) {
+  json rope = {{"rope_type", "yarn"},
+               {"factor", 4.0},
+               {"original_max_position_embeddings", 32768},
+               {"attn_factor", 0.8782488562869419}};
+  EXPECT_DOUBLE_EQ(read("qwen3", {{"rope_scaling", rope}}).rope.attention_factor.value(), 1);
+  rope["attention_factor"] = 1.25;
+  EXPECT_THAT(refusal("qwen3", {{"rope_scaling", rope}}), testing::HasSubstr("unknown key attn_factor"));
+  EXPECT_THAT(refusal("qwen3", {{"rope_scaling", {{"type", "linear"}, {"factor", 2}, {"attn_factor", 1.5}}}}),
+              testing::HasSubstr("unknown key attn_factor"));
+}
+
+TEST(ConfigRope, OldAndNewSpellings) {
+  const json yarn = {{"type", "yarn"}, {"factor", 16}, {"original_max_position_embeddings", 4096}, {"finetuned", true}};
+  const ModelConfig c =
+      read("llama", {{"rope_scaling", yarn}, {"rope_parameters", {{"rope_theta", 7.0}}}, {"rope_theta", 5e5}});
+  EXPECT_EQ(c.rope.type, RopeConfig::Type::yarn);  // rope_scaling replaces rope_parameters
+  EXPECT_EQ(c.rope.rope_theta, 5e5);
+  EXPECT_EQ(read("llama", {{"rope_scaling", json::object()}, {"rope_parameters", {{"rope_theta", 77.0}}}}).rope.rope_theta,
+            77);
+  EXPECT_EQ(read("llama", {{"rope_parameters", {{"rope_theta", 77.0}}}, {"rope_theta", 99.0}}).rope.rope_theta, 77);
+  EXPECT_EQ(
+      read("llama", {{"rope_scaling", {{"type", "linear"}, {"factor", 4.0}, {"original_max_position_embeddings", 4096}}}})
+          .rope.type,
+      RopeConfig::Type::linear);
+  for (const char* type : {"dynamic", "longrope", "su", "mrope", "ntk"})
+    EXPECT_THAT(refusal("llama", {{"rope_scaling", {{"type", type}, {"factor", 2.0}}}}),
+                testing::HasSubstr(cat("rope_type \"", type, "\" is not supported")));
+  EXPECT_THAT(refusal("qwen2", {{"rope_scaling", {{"type", "default"}, {"mrope_section", {1, 2}}}}}),
+              testing::HasSubstr("unknown key mrope_section"));
+  EXPECT_THAT(refusal("llama", {{"partial_rotary_factor", 0.5}}), testing::HasSubstr("partial_rotary_factor"));
+}
+
+}  // namespace
+}  // namespace weft
