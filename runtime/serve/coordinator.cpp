@@ -114,21 +114,23 @@ void Coordinator::check(const Generation& wanted) const {
   check_generation(wanted, model_->vocab_size, model_->max_model_len, tokenizer_ != nullptr);
 }
 
-std::vector<RequestId> Coordinator::submit(std::vector<Generation> wanted) {
+std::vector<RequestId> Coordinator::submit(std::deque<Generation>& waiting, RequestId in_place_of) {
   std::lock_guard lock(mutex_);
+  drop(in_place_of);
   const auto refuse = [&](ServeCode code, const std::string& sentence) {
-    counts_.refused += static_cast<int64_t>(wanted.size());
+    counts_.refused += static_cast<int64_t>(waiting.size());
     throw ServeError(code, sentence);
   };
   if (draining_ || ended_) refuse(ServeCode::unavailable, "the server is shutting down");
-  if (counts_.unfinished + static_cast<int64_t>(wanted.size()) > limits_.max_requests)
-    refuse(ServeCode::resource_exhausted,
-           cat("the server has ", counts_.unfinished, " of at most ", limits_.max_requests,
-               " unfinished requests and no room for ", wanted.size(), " more; try again later"));
+  const int64_t room = limits_.max_requests - static_cast<int64_t>(requests_.size());
+  if (room <= 0)
+    refuse(ServeCode::resource_exhausted, cat("the server has ", requests_.size(),
+                                              " requests at once, as many as its --max-requests allows; try again later"));
   std::vector<RequestId> ids;
-  for (Generation& w : wanted) {
+  while (!waiting.empty() && static_cast<int64_t>(ids.size()) < room) {
     const RequestId id = ++last_id_;
-    const auto [entry, fresh] = requests_.try_emplace(id, std::move(w), tokenizer_);
+    const auto [entry, fresh] = requests_.try_emplace(id, std::move(waiting.front()), tokenizer_);
+    waiting.pop_front();
     ++counts_.accepted;
     ++counts_.unfinished;
     if (engine_up_) link_.submit(entry->second.request(id));
@@ -160,15 +162,19 @@ void Coordinator::cancel(RequestId id) {
 void Coordinator::release(RequestId id) {
   {
     std::lock_guard lock(mutex_);
-    const auto found = requests_.find(id);
-    if (found == requests_.end()) return;
-    if (!found->second.finished()) {
-      Notifications nobody;
-      fail(id, found->second, {ServeCode::cancelled, "the request was cancelled"}, nobody);
-    }
-    requests_.erase(found);
+    drop(id);
   }
   changed_.notify_all();
+}
+
+void Coordinator::drop(RequestId id) {
+  const auto found = requests_.find(id);
+  if (found == requests_.end()) return;
+  if (!found->second.finished()) {
+    Notifications nobody;
+    fail(id, found->second, {ServeCode::cancelled, "the request was cancelled"}, nobody);
+  }
+  requests_.erase(found);
 }
 
 std::optional<EngineReady> Coordinator::model() const {
@@ -181,6 +187,7 @@ CoordinatorStats Coordinator::stats() const {
   CoordinatorStats s = counts_;
   s.state = ended_ ? "ended" : draining_ ? "draining" : engine_up_ ? "serving" : model_ ? "restarting" : "starting";
   s.uptime_s = std::chrono::duration<double>(ServeClock::now() - started_).count();
+  s.unfinished = static_cast<int64_t>(requests_.size());
   s.limit = limits_.max_requests;
   return s;
 }

@@ -5,6 +5,7 @@
 // reached. Threads: any may call the public methods; run() is the one that reads the engine's events and
 // calls Generation::notify, a second one of its own watches deadlines. All sleep when there is nothing to do.
 #include <condition_variable>
+#include <deque>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -17,7 +18,7 @@
 namespace weft {
 
 struct CoordinatorLimits {
-  int64_t max_requests = 512;  // unfinished at a time, waiting or running
+  int64_t max_requests = 512;  // at a time: waiting, running, or not released
   int max_replays = 3;         // of a request: one that takes the engine down each time must not take the server down
 };
 
@@ -41,13 +42,15 @@ class Coordinator {
 
   // Throws ServeError: invalid_argument, or unavailable before the engine was ever ready.
   void check(const Generation& wanted) const;
-  // All or none: throws ServeError unavailable or resource_exhausted. Each must have passed check(). A notify
-  // may come before this returns.
-  std::vector<RequestId> submit(std::vector<Generation> wanted);
+  // Takes from the front of `waiting` what there is room for, at least one, and returns their ids in order; throws
+  // ServeError unavailable or resource_exhausted. `in_place_of` (0: none) is released first, in any case, so that there is
+  // room. Each must have passed check(). A notify may come before this returns.
+  std::vector<RequestId> submit(std::deque<Generation>& waiting, RequestId in_place_of = 0);
   // What is new, if anything is. Nothing follows the delta that is `last`.
   std::optional<Delta> take(RequestId id);
   void cancel(RequestId id);   // ends it with ServeCode::cancelled unless it has ended
-  void release(RequestId id);  // nobody will take from it any more; cancels it if need be. Once for each submit
+  // Nobody will take from it any more: it counts no longer. Cancels it if need be. At least once for each submitted.
+  void release(RequestId id);
 
   std::optional<EngineReady> model() const;  // once the engine was ready
   CoordinatorStats stats() const;
@@ -68,6 +71,7 @@ class Coordinator {
   void on(EngineStats&& stats, Notifications& told);
   void on(EngineLost&& lost, Notifications& told);
   void on(EngineEnded&& ended, Notifications& told);
+  void drop(RequestId id);  // release() under the lock
   void fail(RequestId id, ActiveGeneration& active, const ServeError& error, Notifications& told);
   void fail_all(const ServeError& error, Notifications& told);
   void count_end(const std::optional<ServeError>& error);
@@ -82,7 +86,7 @@ class Coordinator {
   mutable std::mutex mutex_;
   mutable std::condition_variable changed_;  // unfinished_, draining_, ended_
   std::condition_variable deadlines_changed_;
-  std::map<RequestId, ActiveGeneration> requests_;  // not released
+  std::map<RequestId, ActiveGeneration> requests_;  // not released; as many as max_requests allows
   RequestId last_id_ = 0;
   std::optional<EngineReady> model_;
   bool engine_up_ = false, draining_ = false, ended_ = false;

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "kernels/core/check.h"
+
 namespace weft {
 namespace {
 
@@ -10,11 +12,20 @@ double seconds(ServeClock::duration d) { return std::chrono::duration<double>(d)
 }  // namespace
 
 ActiveGeneration::ActiveGeneration(Generation wanted, const Tokenizer* tokenizer) : wanted_(std::move(wanted)) {
+  if (!wanted_.reader) wanted_.reader = std::make_shared<Reader>();
   if (tokenizer) text_.emplace(*tokenizer, wanted_.prompt, wanted_.stop);
 }
 
 void ActiveGeneration::push(const TokenEvent& event) {
   if (finished_) return;
+  apply(event);
+  count_unread();
+  if (!finished_ && wanted_.reader->unread_bytes > max_unread_bytes)
+    fail({ServeCode::resource_exhausted,
+          cat("the client reads too slowly: more than ", max_unread_bytes, " bytes wait for it")});
+}
+
+void ActiveGeneration::apply(const TokenEvent& event) {
   if (event.token >= 0) {
     last_ = ServeClock::now();
     if (sent_.empty()) first_ = last_;
@@ -51,8 +62,16 @@ void ActiveGeneration::finish(FinishReason reason, uint64_t fingerprint) {
 }
 
 void ActiveGeneration::fail(const ServeError& error) {
-  finished_ = news_.last = true;
+  finished_ = true;
+  news_ = {};  // what nobody has read yet is dropped
+  news_.last = true;
   news_.error = error;
+  count_unread();
+}
+
+void ActiveGeneration::count_unread() {
+  wanted_.reader->unread_bytes += news_.bytes() - unread_;
+  unread_ = news_.bytes();
 }
 
 Request ActiveGeneration::request(RequestId id) const {
@@ -67,6 +86,10 @@ Request ActiveGeneration::request(RequestId id) const {
   return request;
 }
 
-Delta ActiveGeneration::take() { return std::exchange(news_, {}); }
+Delta ActiveGeneration::take() {
+  Delta news = std::exchange(news_, {});
+  count_unread();
+  return news;
+}
 
 }  // namespace weft

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -36,6 +37,14 @@ class ServeError : public std::runtime_error {
   ServeCode code_;
 };
 
+// Bytes of text and ids that wait for the reader of one stream. One more, and its request ends with resource_exhausted.
+constexpr int64_t max_unread_bytes = 1 << 20;
+
+// The client of one stream. Its requests share it.
+struct Reader {
+  int64_t unread_bytes = 0;
+};
+
 // What a client asks for.
 struct Generation {
   std::vector<int32_t> prompt;
@@ -45,6 +54,7 @@ struct Generation {
   std::vector<std::string> stop;
   std::string cache_salt;  // as Request::cache_salt
   ServeClock::time_point deadline = ServeClock::time_point::max();
+  std::shared_ptr<Reader> reader;  // null: one of its own
   // There is something to take. Called on a thread of the coordinator, without its lock; may call the
   // coordinator.
   std::function<void()> notify;
@@ -65,6 +75,7 @@ struct Delta {
   double ttft_s = 0, total_s = 0, decode_tok_s = 0;
 
   bool empty() const { return text.empty() && tokens.empty() && !last; }
+  int64_t bytes() const { return static_cast<int64_t>(text.size() + tokens.size() * sizeof(int32_t)); }
 };
 
 // Not thread-safe: the coordinator's lock guards it.
@@ -73,7 +84,7 @@ class ActiveGeneration {
   // tokenizer: null gives no text. Refuses empty stop strings.
   ActiveGeneration(Generation wanted, const Tokenizer* tokenizer);
 
-  void push(const TokenEvent& event);  // may finish it
+  void push(const TokenEvent& event);  // may finish it, also because nobody reads
   void fail(const ServeError& error);
   Request request(RequestId id) const;  // what the engine has to do: the prompt, and every token told so far as its tail
   Delta take();                         // what is new
@@ -85,12 +96,15 @@ class ActiveGeneration {
   int replays = 0;
 
  private:
+  void apply(const TokenEvent& event);
   void finish(FinishReason reason, uint64_t fingerprint);
+  void count_unread();
 
   Generation wanted_;
   std::optional<AnswerText> text_;  // none without a tokenizer
   std::vector<int32_t> sent_;       // tokens the engine generated
   Delta news_;
+  int64_t unread_ = 0;  // its share of the reader's unread_bytes
   bool finished_ = false;
   ServeClock::time_point arrived_ = ServeClock::now(), first_, last_;
 };

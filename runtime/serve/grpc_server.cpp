@@ -4,10 +4,13 @@
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
 
+#include <algorithm>
 #include <chrono>
 
 #include "kernels/core/check.h"
+#include "kernels/core/thread_pool.h"
 #include "runtime/serve/grpc_calls.h"
+#include "runtime/serve/grpc_stream.h"
 #include "weft/v1/weft.grpc.pb.h"
 
 namespace weft {
@@ -32,40 +35,46 @@ using Base = v1::Weft::WithRawCallbackMethod_Generate<
 
 class WeftService final : public Base {
  public:
-  WeftService(Coordinator& coordinator, const TextFront& text, const ServerIdentity& identity)
-      : coordinator_(coordinator), text_(text), identity_(identity) {}
+  WeftService(const CallContext& with, const ServerIdentity& identity) : with_(with), identity_(identity) {}
 
   grpc::ServerWriteReactor<grpc::ByteBuffer>* Generate(grpc::CallbackServerContext* context,
                                                        const grpc::ByteBuffer* request) override {
-    return StreamCall::start(StreamCall::Kind::single, *context, *request, coordinator_, text_);
+    return StreamCall::start(StreamCall::Kind::single, *context, *request, with_);
   }
 
   grpc::ServerWriteReactor<grpc::ByteBuffer>* GenerateBatch(grpc::CallbackServerContext* context,
                                                             const grpc::ByteBuffer* request) override {
-    return StreamCall::start(StreamCall::Kind::batch, *context, *request, coordinator_, text_);
+    return StreamCall::start(StreamCall::Kind::batch, *context, *request, with_);
   }
 
   grpc::ServerUnaryReactor* Tokenize(grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
                                      grpc::ByteBuffer* response) override {
-    return answer(context, [&] { *response = serialise(tokenize(*request)); });
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    const auto job = [=, this] {
+      finish(reactor, [&] {
+        if (!context->IsCancelled()) *response = serialise(tokenize(*request));
+      });
+    };
+    if (!with_.pool.run(request->Length(), job)) reactor->Finish(too_busy());
+    return reactor;
   }
 
   grpc::ServerUnaryReactor* GetModelInfo(grpc::CallbackServerContext* context, const v1::GetModelInfoRequest*,
                                          v1::GetModelInfoResponse* response) override {
     return answer(context, [&] {
-      const std::optional<EngineReady> model = coordinator_.model();
+      const std::optional<EngineReady> model = with_.coordinator.model();
       if (!model) throw ServeError(ServeCode::unavailable, "the model is still loading");
       *response = to_proto(*model);
       response->set_model(identity_.model);
       response->set_version(identity_.version);
-      response->set_has_tokenizer(text_.tokenizer() != nullptr);
-      response->set_has_chat_template(text_.has_chat_template());
+      response->set_has_tokenizer(with_.text.tokenizer() != nullptr);
+      response->set_has_chat_template(with_.text.has_chat_template());
     });
   }
 
   grpc::ServerUnaryReactor* GetStats(grpc::CallbackServerContext* context, const v1::GetStatsRequest*,
                                      v1::GetStatsResponse* response) override {
-    return answer(context, [&] { *response = to_proto(coordinator_.stats()); });
+    return answer(context, [&] { *response = to_proto(with_.coordinator.stats()); });
   }
 
  private:
@@ -74,8 +83,8 @@ class WeftService final : public Base {
     parse(bytes, request);
     std::vector<int32_t> ids;
     switch (request.input_case()) {
-      case v1::TokenizeRequest::kText: ids = text_.encode(request.text()); break;
-      case v1::TokenizeRequest::kChat: ids = encode_chat(request.chat(), text_); break;
+      case v1::TokenizeRequest::kText: ids = with_.text.encode(request.text()); break;
+      case v1::TokenizeRequest::kChat: ids = encode_chat(request.chat(), with_.text); break;
       case v1::TokenizeRequest::INPUT_NOT_SET: bad_input("the request has no input; set one of text and chat");
     }
     v1::TokenizeResponse response;
@@ -86,6 +95,13 @@ class WeftService final : public Base {
   template <class Fn>
   static grpc::ServerUnaryReactor* answer(grpc::CallbackServerContext* context, Fn&& fn) {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    finish(reactor, fn);
+    return reactor;
+  }
+
+  // fn makes the answer; what it throws becomes the status.
+  template <class Fn>
+  static void finish(grpc::ServerUnaryReactor* reactor, Fn&& fn) {
     try {
       fn();
       reactor->Finish(grpc::Status::OK);
@@ -96,28 +112,27 @@ class WeftService final : public Base {
     } catch (const std::exception& e) {
       reactor->Finish({grpc::StatusCode::INTERNAL, e.what()});
     }
-    return reactor;
   }
 
-  Coordinator& coordinator_;
-  const TextFront& text_;
+  const CallContext with_;
   const ServerIdentity identity_;
 };
 
 }  // namespace
 
 struct GrpcServer::Impl {
-  Impl(Coordinator& coordinator, const TextFront& text, const ServerIdentity& identity)
-      : service(coordinator, text, identity) {}
+  Impl(Coordinator& coordinator, const TextFront& text, const ServerIdentity& identity, const GrpcLimits& limits)
+      : pool(std::clamp(available_cpus() / 2, 2, 8)), service({coordinator, text, pool, limits.reader_timeout}, identity) {}
 
+  WorkPool pool;
   WeftService service;
   std::unique_ptr<grpc::Server> server;
   int port = 0;
 };
 
 GrpcServer::GrpcServer(const std::string& address, Coordinator& coordinator, const TextFront& text,
-                       const ServerIdentity& identity)
-    : impl_(std::make_unique<Impl>(coordinator, text, identity)) {
+                       const ServerIdentity& identity, const GrpcLimits& limits)
+    : impl_(std::make_unique<Impl>(coordinator, text, identity, limits)) {
   check_address(address);
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();

@@ -1,5 +1,6 @@
 #pragma once
 // The gRPC front: proto/weft/v1/weft.proto, grpc.health.v1 and server reflection over a coordinator.
+#include <chrono>
 #include <memory>
 #include <string>
 
@@ -13,11 +14,17 @@ struct ServerIdentity {
   std::string version;
 };
 
+struct GrpcLimits {
+  std::chrono::milliseconds reader_timeout =
+      std::chrono::seconds(30);  // a stream whose client takes nothing for so long ends
+};
+
 class GrpcServer {
  public:
   // Listens at once, on "host:port" (port 0: one the system chooses). Refuses an address that cannot be had
   // with one sentence. Health starts as NOT_SERVING.
-  GrpcServer(const std::string& address, Coordinator& coordinator, const TextFront& text, const ServerIdentity& identity);
+  GrpcServer(const std::string& address, Coordinator& coordinator, const TextFront& text, const ServerIdentity& identity,
+             const GrpcLimits& limits = {});
   ~GrpcServer();  // stop(0)
 
   int port() const;

@@ -164,11 +164,19 @@ class Grpc(unittest.TestCase):
         self.refused(grpc.StatusCode.RESOURCE_EXHAUSTED, request("x" * (20 << 20)))
         self.generate(request())
 
-    def test_full_queue(self):
-        batch = pb.GenerateBatchRequest(requests=[request()] * 41)
+    def test_a_batch_larger_than_max_requests(self):
+        batch = pb.GenerateBatchRequest(requests=[request(max_tokens=1 + i % 3) for i in range(1024)])
+        tokens = [0] * 1024
+        for message in self.stub.GenerateBatch(batch, timeout=60):
+            self.assertFalse(message.HasField("error"), message.error.message)
+            tokens[message.index] += len(message.response.token_ids)
+        self.assertEqual(tokens, [1 + i % 3 for i in range(1024)])
+
+    def test_a_batch_of_more_than_1024(self):
         with self.assertRaises(grpc.RpcError) as raised:
-            list(self.stub.GenerateBatch(batch, timeout=60))
-        self.assertEqual(raised.exception.code(), grpc.StatusCode.RESOURCE_EXHAUSTED)
+            list(self.stub.GenerateBatch(pb.GenerateBatchRequest(requests=[request()] * 1025), timeout=60))
+        self.assertEqual(raised.exception.code(), grpc.StatusCode.INVALID_ARGUMENT)
+        self.assertIn("1 to 1024", raised.exception.details())
 
     def test_cancel_frees_the_engine(self):
         call = self.stub.Generate(request(max_tokens=LONG), timeout=60)

@@ -47,6 +47,16 @@ class Serve(unittest.TestCase):
             for line in lines:
                 self.assertEqual(len(line["token_ids"]), line["index"] + 1)
 
+    def test_batch_file_of_several_calls(self):
+        with Server(TINY) as server, tempfile.NamedTemporaryFile("w", suffix=".jsonl") as batch:
+            for n in range(2500):
+                print(json.dumps({"token_ids": [n % 200, 5], "max_tokens": 1 + n % 4}), file=batch)
+            batch.flush()
+            lines = [json.loads(line) for line in client(server, "--batch", batch.name, "--ignore-eos").splitlines()]
+            self.assertEqual(sorted(line["index"] for line in lines), list(range(2500)))
+            for line in lines:
+                self.assertEqual(len(line["token_ids"]), 1 + line["index"] % 4)
+
     def test_stats_command(self):
         with Server(TINY) as server:
             client(server, "--prompt", PROMPT, "--max-tokens", "5", "--ignore-eos")

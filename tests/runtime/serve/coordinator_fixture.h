@@ -24,6 +24,11 @@ inline Generation generation(std::vector<int32_t> prompt, int max_tokens, uint64
   return g;
 }
 
+inline std::vector<RequestId> submit_all(Coordinator& coordinator, std::vector<Generation> wanted) {
+  std::deque<Generation> waiting(std::make_move_iterator(wanted.begin()), std::make_move_iterator(wanted.end()));
+  return coordinator.submit(waiting);
+}
+
 // Runs a coordinator until it goes out of scope.
 class Served {
  public:
@@ -69,9 +74,7 @@ class Asked {
       signal->news = true;
       signal->changed.notify_all();
     };
-    std::vector<Generation> wanted;
-    wanted.push_back(std::move(g));
-    id = coordinator.submit(std::move(wanted)).at(0);
+    id = submit_all(coordinator, {std::move(g)}).at(0);
   }
   ~Asked() { coordinator_.release(id); }
 

@@ -117,19 +117,34 @@ TEST(Coordinator, StopStringEndsTheTextBeforeItAndFreesTheEngine) {
   EXPECT_EQ(served.coordinator.stats().engine.running, 0);
 }
 
-TEST(Coordinator, QueueIsBoundedAndABatchIsAllOrNothing) {
-  Served served(5ms, {.max_requests = 3});
-  Asked a(served.coordinator, generation({1}, 400)), b(served.coordinator, generation({2}, 400));
-  EXPECT_EQ(code_of([&] {
-              served.coordinator.submit({generation({3}, 1), generation({4}, 1)});
-            }),
-            ServeCode::resource_exhausted);
-  EXPECT_EQ(served.coordinator.stats().unfinished, 2);
-  Asked c(served.coordinator, generation({5}, 400));
-  EXPECT_EQ(code_of([&] { served.coordinator.submit({generation({6}, 1)}); }), ServeCode::resource_exhausted);
-  served.coordinator.cancel(a.id);
-  EXPECT_EQ(Asked(served.coordinator, generation({7}, 2)).all().tokens, fake_answer({7}, 2, 0));
-  EXPECT_EQ(served.coordinator.stats().refused, 3);
+TEST(Coordinator, TakesWhatThereIsRoomForAndRefusesTheRest) {
+  Served served(1ms, {.max_requests = 3});
+  std::deque<Generation> waiting;
+  for (int i = 0; i < 5; ++i) waiting.push_back(generation({i}, 400));
+  const std::vector<RequestId> ids = served.coordinator.submit(waiting);
+  EXPECT_EQ(ids.size(), 3u);
+  EXPECT_EQ(waiting.size(), 2u);
+  EXPECT_EQ(waiting.front().prompt, std::vector<int32_t>{3});
+  EXPECT_EQ(code_of([&] { served.coordinator.submit(waiting); }), ServeCode::resource_exhausted);
+  EXPECT_EQ(served.coordinator.submit(waiting, ids[0]).size(), 1u);
+  EXPECT_EQ(waiting.size(), 1u);
+  const CoordinatorStats stats = served.coordinator.stats();
+  EXPECT_EQ(stats.unfinished, 3);
+  EXPECT_EQ(stats.accepted, 4);
+  EXPECT_EQ(stats.refused, 2);
+  EXPECT_EQ(stats.cancelled, 1);
+}
+
+TEST(Coordinator, AnAnswerCountsUntilItIsReleased) {
+  Served served({}, {.max_requests = 1});
+  {
+    Asked asked(served.coordinator, generation({1}, 2));
+    asked.all();
+    EXPECT_EQ(served.coordinator.stats().unfinished, 1);
+    EXPECT_EQ(code_of([&] { submit_all(served.coordinator, {generation({2}, 1)}); }), ServeCode::resource_exhausted);
+  }
+  EXPECT_EQ(served.coordinator.stats().unfinished, 0);
+  EXPECT_EQ(Asked(served.coordinator, generation({2}, 2)).all().tokens, fake_answer({2}, 2, 0));
 }
 
 TEST(Coordinator, CancelAndDeadlineEndARequestWithTheirCode) {
@@ -156,7 +171,7 @@ TEST(Coordinator, DrainFinishesWhatRunsAndRefusesWhatComes) {
   Served served(1ms);
   Asked running(served.coordinator, generation({1}, 30));
   served.coordinator.begin_drain();
-  EXPECT_EQ(code_of([&] { served.coordinator.submit({generation({2}, 1)}); }), ServeCode::unavailable);
+  EXPECT_EQ(code_of([&] { submit_all(served.coordinator, {generation({2}, 1)}); }), ServeCode::unavailable);
   served.coordinator.finish_drain(std::chrono::duration<double>(60));
   EXPECT_EQ(running.all().tokens, fake_answer({1}, 30, 0));
 }
@@ -177,7 +192,7 @@ TEST(Coordinator, TheEnginesEndReachesEveryClient) {
   const Delta answer = a.all();
   EXPECT_EQ(answer.error->code(), ServeCode::unavailable);
   EXPECT_STREQ(answer.error->what(), "the disk is on fire");
-  EXPECT_EQ(code_of([&] { served.coordinator.submit({generation({2}, 1)}); }), ServeCode::unavailable);
+  EXPECT_EQ(code_of([&] { submit_all(served.coordinator, {generation({2}, 1)}); }), ServeCode::unavailable);
   served.stop();
   EXPECT_EQ(served.end, "the disk is on fire");
 }
@@ -206,6 +221,34 @@ TEST(ActiveGeneration, AReplayIsTheSameRequestWithTheTokensTold) {
   EXPECT_EQ(replay.prompt, (std::vector<int32_t>{1, 2, 7}));
   EXPECT_EQ(replay.n_generated, 1);
   EXPECT_EQ(replay.cache_salt, "mine");
+}
+
+// All requests of a stream share what may wait for its reader.
+TEST(ActiveGeneration, WhatNobodyReadsIsBounded) {
+  const auto reader = std::make_shared<Reader>();
+  Generation g = generation({1}, 1 << 20);
+  g.reader = reader;
+  ActiveGeneration a(g, nullptr), b(g, nullptr);
+  const auto push = [](ActiveGeneration& to, int64_t tokens) {
+    for (int64_t i = 0; i < tokens; ++i) to.push({.id = 1, .token = 5, .error = {}});
+  };
+  const int64_t most = max_unread_bytes / static_cast<int64_t>(sizeof(int32_t));
+  push(a, most / 2);
+  push(b, most / 2);
+  EXPECT_FALSE(a.finished() || b.finished());
+  EXPECT_EQ(reader->unread_bytes, max_unread_bytes);
+  EXPECT_EQ(a.take().tokens.size(), static_cast<size_t>(most / 2));
+  push(a, most / 2);
+  EXPECT_FALSE(a.finished());
+  push(b, 1);
+  ASSERT_TRUE(b.finished());
+  EXPECT_EQ(b.error()->code(), ServeCode::resource_exhausted);
+  EXPECT_EQ(reader->unread_bytes, max_unread_bytes / 2);
+  b.take();
+  push(a, most / 2);
+  EXPECT_FALSE(a.finished());
+  a.fail({ServeCode::cancelled, "gone"});
+  EXPECT_EQ(reader->unread_bytes, 0);
 }
 
 TEST(Admission, RefusesWhatCanNeverWork) {

@@ -143,14 +143,57 @@ TEST_F(GrpcServerTest, AnOversizedMessageIsRefusedAndTheServerGoesOn) {
   EXPECT_TRUE(generate(ids({1}, 5)).status.ok());
 }
 
-TEST_F(GrpcServerTest, AFullQueueIsResourceExhausted) {
+// 8 at a time is all the server takes.
+TEST_F(GrpcServerTest, ABatchLargerThanTheLimitIsServedInParts) {
   v1::GenerateBatchRequest batch;
-  for (int i = 0; i < 9; ++i) *batch.add_requests() = ids({1}, 5);
+  for (int i = 0; i < 100; ++i) *batch.add_requests() = ids({i % 90, 3}, 1 + i % 7);
   grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + 60s);
   const auto stream = stub_->GenerateBatch(&context, batch);
-  v1::GenerateBatchResponse message;
-  EXPECT_FALSE(stream->Read(&message));
-  EXPECT_EQ(stream->Finish().error_code(), StatusCode::RESOURCE_EXHAUSTED);
+  std::map<int, std::vector<int32_t>> tokens;
+  for (v1::GenerateBatchResponse message; stream->Read(&message);) {
+    ASSERT_FALSE(message.has_error()) << message.error().message();
+    auto& to = tokens[message.index()];
+    to.insert(to.end(), message.response().token_ids().begin(), message.response().token_ids().end());
+  }
+  ASSERT_TRUE(stream->Finish().ok());
+  ASSERT_EQ(tokens.size(), 100u);
+  for (const auto& [i, got] : tokens) EXPECT_EQ(got, fake_answer({i % 90, 3}, 1 + i % 7, 0)) << i;
+  EXPECT_EQ(served_.coordinator.stats().refused, 0);
+}
+
+TEST_F(GrpcServerTest, AFullServerIsResourceExhausted) {
+  std::deque<Generation> waiting;
+  for (int i = 0; i < 8; ++i) waiting.push_back(generation({i}, 400));
+  const std::vector<RequestId> taken = served_.coordinator.submit(waiting);
+  const grpc::Status status = generate(ids({1}, 5)).status;
+  EXPECT_EQ(status.error_code(), StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_THAT(status.error_message(), ::testing::HasSubstr("8 requests"));
+  for (const RequestId id : taken) served_.coordinator.release(id);
+  EXPECT_TRUE(generate(ids({1}, 5)).status.ok());
+}
+
+// A client that leaves its stream alone gets no more than its window; then nothing moves.
+TEST_F(GrpcServerTest, AReaderThatTakesNothingIsCutOff) {
+  GrpcServer server("127.0.0.1:0", served_.coordinator, text_, {}, {.reader_timeout = 300ms});
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 1);
+  arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  const auto stub = v1::Weft::NewStub(grpc::CreateCustomChannel("127.0.0.1:" + std::to_string(server.port()),
+                                                                grpc::InsecureChannelCredentials(), arguments));
+  grpc::ClientContext context;
+  const auto stream = stub->Generate(&context, ids({1}, 500));
+  const auto over = [&] {
+    const CoordinatorStats stats = served_.coordinator.stats();
+    return stats.accepted == 1 && stats.unfinished == 0;
+  };
+  for (int i = 0; i < 2000 && !over(); ++i) std::this_thread::sleep_for(5ms);
+  EXPECT_TRUE(over());
+  for (v1::GenerateResponse message; stream->Read(&message);) {
+  }
+  const grpc::Status status = stream->Finish();
+  EXPECT_EQ(status.error_code(), StatusCode::RESOURCE_EXHAUSTED) << status.error_message();
+  EXPECT_THAT(status.error_message(), ::testing::HasSubstr("took nothing for 0.3 seconds"));
 }
 
 TEST_F(GrpcServerTest, ClientsThatLeaveAndDeadlinesFreeTheEngine) {
