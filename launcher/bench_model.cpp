@@ -105,7 +105,7 @@ class Bench {
   int64_t step() {
     const std::vector<TokenEvent> events = engine_.step();
     for (const TokenEvent& event : events) {
-      if (event.finish == FinishReason::error) throw std::runtime_error(event.error);
+      if (event.finish == FinishReason::error) throw WorkError(event.error);
       if (event.finish != FinishReason::none) fingerprints_[event.id] = event.fingerprint;
     }
     return static_cast<int64_t>(events.size());

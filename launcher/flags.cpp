@@ -10,6 +10,22 @@ namespace {
 
 const CLI::Validator positive = range(1, 1 << 30);
 
+// What check_sampling() takes, which help describes as `allowed`.
+template <class T>
+CLI::Validator sampling_value(T SamplingParams::*field, const char* allowed) {
+  const auto check = [=](std::string& text) -> std::string {
+    SamplingParams params;
+    if (!CLI::detail::lexical_cast(text, params.*field)) return cat("'", text, "' is no number; it must be ", allowed);
+    try {
+      check_sampling(params);
+      return "";
+    } catch (const InputError& e) {
+      return e.what();
+    }
+  };
+  return CLI::Validator(check, allowed);
+}
+
 }  // namespace
 
 void add_mesh_flags(CLI::App& command, MeshRequest& mesh, const char* pp_flag) {
@@ -42,11 +58,16 @@ void add_engine_flags(CLI::App& command, EngineConfig& c, const char* pp_flag) {
 
 void add_sampling_flags(CLI::App& command, SamplingParams& s, std::vector<std::string>& stop) {
   const char* group = "Sampling";
-  command.add_option("--temperature", s.temperature, "0 is greedy")->check(range(0.0, 1e6))->capture_default_str()->group(group);
-  command.add_option("--top-k", s.top_k, "keep the k likeliest tokens; 0 is off")->check(range(0, 1 << 30))->capture_default_str()->group(group);
-  command.add_option("--top-p", s.top_p, "keep the likeliest tokens that make up this mass")->check(range(1e-9, 1.0))->capture_default_str()->group(group);
-  command.add_option("--min-p", s.min_p, "drop tokens below this share of the likeliest one's probability")->check(range(0.0, 1.0))->capture_default_str()->group(group);
-  command.add_option("--repetition-penalty", s.repetition_penalty, "above 1 discourages tokens seen before")->check(range(1e-6, 1e6))->capture_default_str()->group(group);
+  command.add_option("--temperature", s.temperature, "0 is greedy")
+      ->check(sampling_value(&SamplingParams::temperature, "0 … 100"))->capture_default_str()->group(group);
+  command.add_option("--top-k", s.top_k, "keep the k likeliest tokens; 0 is off")
+      ->check(sampling_value(&SamplingParams::top_k, "0 …"))->capture_default_str()->group(group);
+  command.add_option("--top-p", s.top_p, "keep the likeliest tokens that make up this mass")
+      ->check(sampling_value(&SamplingParams::top_p, "above 0, at most 1"))->capture_default_str()->group(group);
+  command.add_option("--min-p", s.min_p, "drop tokens below this share of the likeliest one's probability")
+      ->check(sampling_value(&SamplingParams::min_p, "0 … 1"))->capture_default_str()->group(group);
+  command.add_option("--repetition-penalty", s.repetition_penalty, "above 1 discourages tokens seen before")
+      ->check(sampling_value(&SamplingParams::repetition_penalty, "above 0, at most 100"))->capture_default_str()->group(group);
   command.add_option("--seed", s.seed, "draws depend on the seed and the position only")->capture_default_str()->group(group);
   command.add_option("--stop", stop, "end before this text; may be given several times")->group(group);
 }

@@ -116,7 +116,7 @@ void generate(Engine& engine, const GenerateOptions& o, Output& output, Result& 
         result.ids.push_back(event.token);
         output.token(event.token);
       }
-      if (event.finish == FinishReason::error) throw std::runtime_error(event.error);
+      if (event.finish == FinishReason::error) throw WorkError(event.error);
       result.finish = event.finish;
       result.fingerprint = event.fingerprint;
     }

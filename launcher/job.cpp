@@ -29,6 +29,8 @@ int run_job(const CommonOptions& options, const std::function<void(Engine&)>& fn
   } catch (const InputError& error) {
     if (mesh.rank != 0) end_job(mesh.rank, error);
     throw;  // rank 0's own: its engine releases the others
+  } catch (const WorkError&) {
+    throw;  // as above
   } catch (const std::exception& error) {
     if (mesh.world > 1) end_job(mesh.rank, error);
     throw;

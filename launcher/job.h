@@ -2,11 +2,18 @@
 // What every command that runs a model shares: one engine over the ranks of this job.
 #include <chrono>
 #include <functional>
+#include <stdexcept>
 
 #include "launcher/commands.h"
 #include "runtime/engine/engine.h"
 
 namespace weft {
+
+// The work failed and the ranks are well: they are released, and the command fails with this sentence.
+class WorkError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
 
 // Loads the model on all ranks of this job, runs fn on rank 0 while the others follow its steps, then
 // releases them. An error that leaves ranks behind in a step ends the whole job.

@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <cmath>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -88,10 +90,17 @@ std::vector<std::vector<int32_t>> greedy(Engine& engine, const Cases& cases) {
   }
   while (engine.has_work())
     for (const TokenEvent& event : engine.step()) {
-      if (event.finish == FinishReason::error) throw std::runtime_error(cat("case ", event.id, ": ", event.error));
+      if (event.finish == FinishReason::error) throw WorkError(cat("case ", event.id, ": ", event.error));
       ids[event.id].push_back(event.token);
     }
   return ids;
+}
+
+void check_finite(const std::vector<float>& logits, size_t i, const Engine& engine) {
+  const auto bad = std::find_if_not(logits.begin(), logits.end(), [](float x) { return std::isfinite(x); });
+  if (bad != logits.end())
+    throw WorkError(
+        cat("case ", i, ": ", not_finite((bad - logits.begin()) / engine.model().vocab_size + 1, engine.info())));
 }
 
 void score(Engine& engine, const ScoreOptions& o) {
@@ -110,6 +119,7 @@ void score(Engine& engine, const ScoreOptions& o) {
   for (size_t i = 0; i < cases.input_ids.size(); ++i) {
     logits.resize(cases.input_ids[i].size() * vocab);
     engine.score(cases.input_ids[i], logits.data());
+    check_finite(logits, i, engine);
     writer.write(cat("logits.", i), logits.data(), logits.size() * sizeof(float));
     if (cases.greedy_tokens > 0)
       writer.write(cat("greedy_ids.", i), greedy_ids[i].data(), greedy_ids[i].size() * sizeof(int32_t));

@@ -3,7 +3,8 @@
 //   softmax_top_k: p = softmax(logits) over all experts; the k largest p          (Mixtral, Qwen-MoE)
 //   top_k_softmax: the k largest logits; softmax over those k                     (gpt-oss)
 // normalise: the chosen p are divided by their sum. Slots are in descending order of score; ties take the lower expert.
-// A row with NaN is refused with a CheckError naming the token. k <= n_experts.
+// A row with NaN or +infinity has weights of NaN, on k different experts: its token's result is NaN, which whoever reads the
+// model's logits finds; no other token is touched. k <= n_experts.
 #include "kernels/core/context.h"
 #include "kernels/core/tensor.h"
 

@@ -2,7 +2,9 @@
 #define HWY_TARGET_INCLUDE "kernels/moe_route/moe_route_cpu.cpp"
 #include "kernels/core/simd_targets.h"
 
-#include <atomic>
+#include <algorithm>
+#include <limits>
+#include <numeric>
 
 #include "kernels/core/dispatch.h"
 #include "kernels/core/simd.h"
@@ -34,10 +36,14 @@ F32x16 sum_of_exp(const float* x, int64_t n, float largest) {
   return total;
 }
 
-// False if a logit is NaN.
-bool route_row(int32_t* ids, float* weights, const float* logits, int64_t n, int64_t k, const RouterParams& params) {
-  for (int64_t i = 0; i < n; i += kLanes)
-    if (any_nan(load_n(logits + i, n - i))) return false;
+void route_row(int32_t* ids, float* weights, const float* logits, int64_t n, int64_t k, const RouterParams& params) {
+  bool nan = false;
+  for (int64_t i = 0; i < n; i += kLanes) nan |= any_nan(load_n(logits + i, n - i));
+  if (nan) {
+    std::iota(ids, ids + k, 0);
+    std::fill_n(weights, k, std::numeric_limits<float>::quiet_NaN());
+    return;
+  }
   choose(ids, weights, logits, n, k);
   const float largest = weights[0];
   const bool over_all = params.score == RouterParams::Score::softmax_top_k;
@@ -49,7 +55,6 @@ bool route_row(int32_t* ids, float* weights, const float* logits, int64_t n, int
     for (int64_t i = 0; i < k; ++i) chosen += weights[i];
     for (int64_t i = 0; i < k; ++i) weights[i] /= chosen;
   }
-  return true;
 }
 
 }  // namespace
@@ -63,14 +68,11 @@ HWY_EXPORT(route_row);
 
 void cpu::moe_route(Tensor ids, Tensor weights, Tensor logits, const RouterParams& params, Context& context) {
   const int64_t n = logits.dim(1), k = ids.dim(1);
-  std::atomic<int64_t> bad_token{-1};  // tasks must not throw
   context.pool.parallel_for(logits.dim(0), rows_per_task(4 * n), [&](int64_t begin, int64_t end, int) {
     for (int64_t t = begin; t < end; ++t)
-      if (!HWY_DYNAMIC_DISPATCH(route_row)(ids.as<int32_t>() + t * k, weights.as<float>() + t * k,
-                                           logits.as<float>() + t * n, n, k, params))
-        bad_token = t;
+      HWY_DYNAMIC_DISPATCH(route_row)
+      (ids.as<int32_t>() + t * k, weights.as<float>() + t * k, logits.as<float>() + t * n, n, k, params);
   });
-  WEFT_CHECK(bad_token < 0, "router logits of token ", bad_token.load(), " contain NaN");
 }
 
 }  // namespace weft

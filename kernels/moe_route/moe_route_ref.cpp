@@ -11,10 +11,10 @@ void moe_route(Tensor ids, Tensor weights, Tensor logits, const RouterParams& pa
   const int64_t n = logits.dim(1), k = ids.dim(1);
   for (int64_t t = 0; t < logits.dim(0); ++t) {
     const float* row = logits.as<float>() + t * n;
-    for (int64_t e = 0; e < n; ++e) WEFT_CHECK(!std::isnan(row[e]), "router logits of token ", t, " contain NaN");
+    const bool nan = std::any_of(row, row + n, [](float x) { return std::isnan(x); });
     std::vector<int32_t> order(n);
     std::iota(order.begin(), order.end(), 0);
-    std::stable_sort(order.begin(), order.end(), [&](int32_t a, int32_t b) { return row[a] > row[b]; });
+    if (!nan) std::stable_sort(order.begin(), order.end(), [&](int32_t a, int32_t b) { return row[a] > row[b]; });
 
     const auto weight = [&](int64_t i) { return std::exp(double{row[order[i]]} - row[order[0]]); };
     double total = 0, chosen = 0;
@@ -22,7 +22,7 @@ void moe_route(Tensor ids, Tensor weights, Tensor logits, const RouterParams& pa
     for (int64_t i = 0; i < k; ++i) chosen += weight(i) / total;
     for (int64_t i = 0; i < k; ++i) {
       ids.as<int32_t>()[t * k + i] = order[i];
-      weights.as<float>()[t * k + i] = static_cast<float>(weight(i) / total / (params.normalise ? chosen : 1));
+      weights.as<float>()[t * k + i] = nan ? NAN : static_cast<float>(weight(i) / total / (params.normalise ? chosen : 1));
     }
   }
 }

@@ -22,6 +22,11 @@ void log_settings(const std::string& path, const EngineInfo& info, const ModelCo
 
 }  // namespace
 
+std::string not_finite(int64_t tokens, const EngineInfo& info) {
+  return cat("the model's logits after ", tokens, tokens == 1 ? " token" : " tokens",
+             " are not finite: its weights hold NaN, infinity or values too large for --dtype ", name(info.arithmetic));
+}
+
 std::unique_ptr<Engine> Engine::create(const std::string& model_path, const EngineConfig& config,
                                        RankComm comm) {
   HostComm& host = *comm.host;

@@ -25,6 +25,9 @@ struct EngineInfo {
   int64_t weight_bytes = 0, kv_bytes = 0;  // of this rank
 };
 
+// The sentence about logits with NaN or infinity after `tokens` tokens of a sequence.
+std::string not_finite(int64_t tokens, const EngineInfo& info);
+
 struct EngineStats {
   int64_t running = 0, waiting = 0, free_blocks = 0, total_blocks = 0;
   int64_t prompt_tokens = 0, generated_tokens = 0, steps = 0, preemptions = 0;

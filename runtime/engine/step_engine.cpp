@@ -2,7 +2,6 @@
 #include "kernels/core/log.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 
 namespace weft {
@@ -16,16 +15,6 @@ KvShape kv_shape(const Model& model, const Settings& s) {
 int64_t workspace_bytes(const Model& model, const Settings& s, int threads) {
   return Arena::padded(model.workspace(s.limits, s.mesh.world, s.arithmetic, threads)) +
          Arena::padded(sample_workspace(model.config().vocab_size));
-}
-
-void check_sampling(const SamplingParams& p) {
-  if (!std::isfinite(p.temperature) || p.temperature < 0)
-    bad_input("temperature is ", p.temperature, "; it must be 0 or more");
-  if (p.top_k < 0) bad_input("top_k is ", p.top_k, "; it must be 0 (off) or more");
-  if (!(p.top_p > 0 && p.top_p <= 1)) bad_input("top_p is ", p.top_p, "; it must be above 0 and at most 1");
-  if (!(p.min_p >= 0 && p.min_p <= 1)) bad_input("min_p is ", p.min_p, "; it must be between 0 and 1");
-  if (!std::isfinite(p.repetition_penalty) || p.repetition_penalty <= 0)
-    bad_input("repetition_penalty is ", p.repetition_penalty, "; it must be above 0");
 }
 
 void check_ids(std::span<const int32_t> ids, int64_t vocab, int64_t max_model_len) {
@@ -149,17 +138,17 @@ TokenEvent StepEngine::draw(RequestId id, Tensor logits) {
   TokenEvent event;
   event.id = id;
   event.fingerprint = active.fingerprint.value();
-  try {
-    const std::span<const int32_t> ids = scheduler_.ids(id);
-    event.token = sample(logits.view({vocab}), active.sampling, ids, static_cast<int64_t>(ids.size()), context_);
+  const std::span<const int32_t> ids = scheduler_.ids(id);
+  event.token = sample(logits.view({vocab}), active.sampling, ids, static_cast<int64_t>(ids.size()), context_);
+  if (event.token < 0) {
+    event.finish = FinishReason::error;
+    event.error = not_finite(std::ssize(ids), info_);
+  } else {
     ++stats_.generated_tokens;
     if (!active.ignore_eos && is_eos(event.token))
       event.finish = FinishReason::stop;
     else if (--active.left == 0)
       event.finish = FinishReason::length;
-  } catch (const CheckError& e) {  // NaN logits: this request's trouble alone
-    event.finish = FinishReason::error;
-    event.error = e.what();
   }
   if (event.finish == FinishReason::none) {
     scheduler_.append(id, event.token);

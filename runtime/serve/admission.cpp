@@ -21,16 +21,6 @@ void check_prompt(const std::vector<int32_t>& prompt, int64_t vocab_size, int64_
     require(id >= 0 && id < vocab_size, "token id ", id, " is out of range; the vocabulary has ids 0 to ", vocab_size - 1);
 }
 
-// Comparisons are written so that a NaN fails them.
-void check_sampling(const SamplingParams& p) {
-  require(p.temperature >= 0 && p.temperature <= 100, "temperature is ", p.temperature, "; it must be 0 to 100");
-  require(p.top_k >= 0, "top_k is ", p.top_k, "; it must be 0 (off) or more");
-  require(p.top_p > 0 && p.top_p <= 1, "top_p is ", p.top_p, "; it must be above 0 and at most 1");
-  require(p.min_p >= 0 && p.min_p <= 1, "min_p is ", p.min_p, "; it must be 0 to 1");
-  require(p.repetition_penalty > 0 && p.repetition_penalty <= 100, "repetition_penalty is ", p.repetition_penalty,
-          "; it must be above 0 and at most 100");
-}
-
 void check_stop(const std::vector<std::string>& stop, bool has_text) {
   require(stop.empty() || has_text, "stop strings need text, and this model has no tokenizer");
   require(stop.size() <= max_stop_strings, "there are ", stop.size(), " stop strings; at most ", max_stop_strings,
@@ -42,14 +32,16 @@ void check_stop(const std::vector<std::string>& stop, bool has_text) {
 
 }  // namespace
 
-void check_generation(const Generation& wanted, int64_t vocab_size, int64_t max_model_len, bool has_text) {
+void check_generation(const Generation& wanted, int64_t vocab_size, int64_t max_model_len, bool has_text) try {
+  check_sampling(wanted.sampling);
   check_prompt(wanted.prompt, vocab_size, max_model_len);
   require(wanted.max_tokens >= 1 && wanted.max_tokens <= max_tokens_limit, "max_tokens is ", wanted.max_tokens,
           "; it must be 1 to ", max_tokens_limit);
-  check_sampling(wanted.sampling);
   check_stop(wanted.stop, has_text);
   require(wanted.cache_salt.size() <= max_salt_bytes, "cache_salt has ", wanted.cache_salt.size(),
           " bytes; it must have at most ", max_salt_bytes);
+} catch (const InputError& e) {
+  throw ServeError(ServeCode::invalid_argument, e.what());
 }
 
 }  // namespace weft

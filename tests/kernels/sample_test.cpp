@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <random>
 
 #include "kernels/core/rng.h"
 #include "kernels/sample/sample.h"
@@ -33,7 +34,7 @@ TEST(Sample, GreedyTakesTheLowestOfEquals) {
   logits[4097] = logits[4999] = logits[1500] = 2;
   EXPECT_EQ(draw(logits, {}), 1500);
   EXPECT_EQ(draw(logits, {.repetition_penalty = 1.5f}, 0, {1500, 1500}), 4097);
-  std::fill(logits.begin(), logits.end(), -std::numeric_limits<float>::infinity());
+  std::fill(logits.begin(), logits.end(), std::numeric_limits<float>::lowest());
   EXPECT_EQ(draw(logits, {}), 0);
 }
 
@@ -84,13 +85,94 @@ TEST(Sample, DrawsDependOnSeedAndPositionOnly) {
   EXPECT_GT(differing, 40);
 }
 
-TEST(Sample, MaskedTokensAreNeverDrawnAndNanIsRefused) {
-  const float inf = std::numeric_limits<float>::infinity();
-  for (int i = 0; i < 200; ++i) EXPECT_EQ(draw({-inf, 1, -inf}, {.temperature = 5, .seed = 3}, i), 1);
-  EXPECT_THROW(draw({1, std::nanf(""), 2}, {}), CheckError);
-  EXPECT_THROW(draw({1, std::nanf(""), 2}, {.temperature = 1}), CheckError);
+constexpr float kInf = std::numeric_limits<float>::infinity(), kNan = std::numeric_limits<float>::quiet_NaN();
+constexpr float kLargest = std::numeric_limits<float>::max(), kSmallest = std::numeric_limits<float>::denorm_min();
+
+TEST(Sample, LogitsThatAreNotFiniteGiveNoToken) {
+  for (const float bad : {kNan, kInf, -kInf})
+    for (const int64_t n : {1, 3, 16, 17, 1025, 5000})
+      for (const int64_t at : {int64_t{0}, n / 2, n - 1})
+        for (const SamplingParams& params : {SamplingParams{}, SamplingParams{.temperature = 1},
+                                             SamplingParams{.temperature = 1, .repetition_penalty = 2}}) {
+          std::vector<float> logits(n, 1.0f);
+          logits[at] = bad;
+          EXPECT_EQ(draw(logits, params, 0, {static_cast<int32_t>(at)}), -1) << bad << " at " << at << " of " << n;
+        }
+}
+
+TEST(Sample, RefusesParametersOutOfRange) {
+  const auto refused = [](SamplingParams params, const char* sentence) {
+    try {
+      check_sampling(params);
+      ADD_FAILURE() << sentence;
+    } catch (const InputError& e) {
+      EXPECT_STREQ(e.what(), sentence);
+    }
+    EXPECT_THROW(draw({1, 2}, params), InputError);
+  };
+  refused({.temperature = -1}, "temperature is -1; it must be 0 to 100");
+  refused({.temperature = 100.5f}, "temperature is 100.5; it must be 0 to 100");
+  refused({.temperature = kNan}, "temperature is nan; it must be 0 to 100");
+  refused({.top_k = -1}, "top_k is -1; it must be 0 (off) or more");
+  refused({.top_p = 0}, "top_p is 0; it must be above 0 and at most 1");
+  refused({.min_p = 1.5f}, "min_p is 1.5; it must be 0 to 1");
+  refused({.repetition_penalty = 0}, "repetition_penalty is 0; it must be above 0 and at most 100");
+  refused({.repetition_penalty = kInf}, "repetition_penalty is inf; it must be above 0 and at most 100");
   EXPECT_THROW(draw({1, 2}, {}, 0, {2}), CheckError);
-  EXPECT_THROW(draw({1, 2}, {.temperature = -1}), CheckError);
+}
+
+// The limit: the largest score alone, which overflow must not hide.
+TEST(Sample, ATemperatureNearZeroIsGreedy) {
+  for (const float temperature : {kSmallest, 1e-45f, 1e-40f, 1.2e-38f, 5e-38f, 1e-30f})
+    for (const float size : {1e-3f, 1.0f, 30.0f, 1e30f, kLargest})
+      for (int64_t position = 0; position < 20; ++position) {
+        EXPECT_EQ(draw({0, -size, size, size / 2, -size}, {.temperature = temperature, .seed = 1}, position), 2)
+            << temperature;
+        const int32_t of_two = draw({size, -size, size}, {.temperature = temperature, .seed = 1}, position);
+        EXPECT_TRUE(of_two == 0 || of_two == 2) << temperature;
+      }
+}
+
+TEST(Sample, APenaltyNearZeroSaturates) {
+  for (const float penalty : {kSmallest, 1e-45f, 1e-38f, 1e-6f})
+    for (const float temperature : {0.0f, 1e-45f, 1.0f, 100.0f}) {
+      const SamplingParams params{.temperature = temperature, .repetition_penalty = penalty, .seed = 1};
+      EXPECT_EQ(draw({1, 2, 3e4f, 4}, params, 0, {2}), 2) << penalty;                // seen and positive: beyond all others
+      EXPECT_EQ(draw({-1e6f, -1e-3f, -1e6f, -1e6f}, params, 0, {1}), 1) << penalty;  // seen and negative: next to 0
+    }
+}
+
+// Any value of any parameter, any finite logits: a draw ends, with a token the reference takes too. Logits lie so far apart, or
+// are so equal, that rounding decides nothing.
+TEST(Sample, AnyAcceptedParametersEndWithTheReferencesToken) {
+  const float temperatures[] = {0, kSmallest, 1e-45f, 5e-38f, 1e-10f, 0.5f, 1, 100};
+  const float tops[] = {kSmallest, 1e-45f, 1e-9f, 0.5f, 0.999999f, 1};
+  const float mins[] = {0, kSmallest, 1e-9f, 0.1f, 1};
+  const float penalties[] = {kSmallest, 1e-45f, 1e-6f, 1, 1.5f, 100};
+  const int top_ks[] = {0, 1, 2, 40, 1 << 30};
+  const float scales[] = {0, 1, 40, 1e30f, kLargest / 1000};
+  std::mt19937 random(3);
+  const auto one_of = [&](const auto& values) { return values[random() % std::size(values)]; };
+  for (int i = 0; i < 3000; ++i) {
+    const SamplingParams params{.temperature = one_of(temperatures),
+                                .top_k = one_of(top_ks),
+                                .top_p = one_of(tops),
+                                .min_p = one_of(mins),
+                                .repetition_penalty = one_of(penalties),
+                                .seed = random()};
+    std::vector<float> logits(1 + random() % 700);
+    const float scale = one_of(scales);
+    for (float& x : logits) x = scale * (static_cast<float>(random() % 2001) - 1000);
+    const std::vector<int32_t> seen(random() % 3, static_cast<int32_t>(random() % logits.size()));
+    const int32_t token = draw(logits, params, i, seen);
+    ThreadPool pool(1);
+    Arena none(0);
+    Context context{pool, none};
+    const auto n = static_cast<int64_t>(logits.size());
+    ASSERT_EQ(token, ref::sample({logits.data(), {n}}, params, seen, i, context))
+        << "temperature " << params.temperature << " top_k " << params.top_k << " top_p " << params.top_p << " min_p "
+        << params.min_p << " penalty " << params.repetition_penalty << " scale " << scale << " of " << n;
+  }
 }
 
 }  // namespace

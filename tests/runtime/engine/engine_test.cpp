@@ -224,19 +224,34 @@ TEST(Engine, CancellationIsToldOnceAndLeavesTheOthersAlone) {
   EXPECT_EQ(engine->stats().free_blocks, 12);
 }
 
-TEST(Engine, NanLogitsEndOneRequestWithAnError) {
-  const auto engine = make_engine(settings(), single_rank(), {.throw_on_token = {}, .nan_on_token = 19, .rank = 0});
-  Request good, bad;
+TEST(Engine, LogitsThatAreNotFiniteEndTheirRequestAlone) {
+  Request good = random_requests(1, 8)[0], bad;
   good.id = 1;
-  good.prompt = {1, 2};
+  good.max_tokens = 12;
+  good.ignore_eos = true;
   bad.id = 2;
-  bad.prompt = {1, 19};
-  engine->submit(good);
-  engine->submit(bad);
-  const Answers answers = run(*engine);
-  EXPECT_NE(answers.at(1).finish, FinishReason::error);
-  EXPECT_EQ(answers.at(2).finish, FinishReason::error);
-  EXPECT_FALSE(answers.at(2).error.empty());
+  bad.sampling.temperature = 1;
+  const Answer alone = one_by_one({good}).at(1);
+  int32_t unused = 4;  // the prompt has 2 and 3
+  while (std::ranges::count(alone.ids, unused) > 0) ++unused;
+  bad.prompt = {1, unused};
+  const FakeFaults faults{.throw_on_token = {}, .nan_on_token = unused, .rank = 0};
+  for (const int ranks : {1, 3})
+    run_ranks(ranks, [&](RankComm& comm) {
+      const int rank = comm.host->rank();
+      const auto engine = make_engine(settings(), std::move(comm), faults);
+      if (rank != 0) return engine->serve_steps();
+      engine->submit(good);
+      engine->submit(bad);
+      const Answers answers = run(*engine);
+      EXPECT_EQ(answers.at(1), alone);
+      EXPECT_EQ(answers.at(2).finish, FinishReason::error);
+      EXPECT_TRUE(answers.at(2).ids.empty());
+      EXPECT_EQ(answers.at(2).error,
+                "the model's logits after 2 tokens are not finite: its weights hold NaN, infinity or values too large for "
+                "--dtype f32");
+      EXPECT_EQ(engine->stats().free_blocks, engine->stats().total_blocks);
+    });
 }
 
 TEST(Engine, MaxTokensIsCutToWhatFits) {
