@@ -16,7 +16,8 @@ LAYERS = [
     ["kernels/quant"],
     ["kernels/"],  # every op's own folder: see OP_MAY_INCLUDE
     ["parallel"],
-    ["runtime/weights", "runtime/text", "runtime/layers"],
+    ["runtime/text", "runtime/layers"],
+    ["runtime/weights"],
     ["runtime/models"],
     ["runtime/engine"],
     ["runtime/serve"],

@@ -1,8 +1,5 @@
 #include "runtime/text/gguf_pre_tokenizer.h"
 
-#include <map>
-#include <string>
-
 #include "kernels/core/check.h"
 #include "runtime/text/pre_tokenizer.h"
 
@@ -65,90 +62,61 @@ const std::string kDeepSeek3 =
     R"([!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*)" +
     kSpaces;
 
-std::map<std::string_view, GgufPreTokenizer> make_table() {
-  const std::string gpt2_pattern(kGpt2Pattern);
-  const GgufPreTokenizer gpt2 = {{gpt2_pattern}}, digit_gpt2 = {{kDigit, gpt2_pattern}}, qwen2 = {{kQwen2}, true};
-  const GgufPreTokenizer llama3 = {{kLlama3}, false, true, true}, llama3_plain = {{kLlama3}};
-  const GgufPreTokenizer deepseek3 = {{kUpTo3Digits, kDeepSeek3Cjk, kDeepSeek3}}, gpt4o = {{kGpt4o}}, bailing = {{kBailing}};
-  const GgufPreTokenizer unnamed = {{R"([\p{P}\$\+<=>\^~\|]+)", gpt2_pattern, kDigits, k3Digits}};
-  return {
-      {"", unnamed},
-      {"default", unnamed},
-      {"gpt-2", gpt2},
-      {"phi-2", gpt2},
-      {"gigachat", gpt2},
-      {"a.x-4.0", gpt2},
-      {"mellum", gpt2},
-      {"exaone4", gpt2},
-      {"mpt", gpt2},
-      {"olmo", gpt2},
-      {"jais", gpt2},
-      {"trillion", gpt2},
-      {"granite-docling", gpt2},
-      {"smollm", digit_gpt2},
-      {"starcoder", digit_gpt2},
-      {"refact", digit_gpt2},
-      {"command-r", digit_gpt2},
-      {"codeshell", digit_gpt2},
-      {"exaone", digit_gpt2},
-      {"minerva-7b", digit_gpt2},
-      {"mellum2", digit_gpt2},
-      {"llama-bpe", llama3},
-      {"llama3", llama3},
-      {"llama-v3", llama3},
-      {"falcon3", llama3},
-      {"falcon-h1", llama3},
-      {"pixtral", llama3},
-      {"midm-2.0", llama3},
-      {"lfm2", llama3},
-      {"dbrx", llama3_plain},
-      {"smaug-bpe", llama3_plain},
-      {"chatglm-bpe", llama3_plain},
-      {"glm4", llama3_plain},
-      {"qwen2", qwen2},
-      {"deepseek-r1-qwen", qwen2},
-      {"megrez", qwen2},
-      {"kormo", qwen2},
-      {"stablelm2", {{kQwen2}}},
-      {"hunyuan", {{kQwen2}}},
-      {"solar-open", {{kQwen2}}},
-      {"grok-2", {{kQwen2}}},
-      {"qwen35", {{kQwen35}, true}},
-      {"seed-coder", {{kSeedCoder}}},
-      {"tekken", {{kTekken}, false, true, true}},
-      {"gpt-4o", gpt4o},
-      {"llama4", gpt4o},
-      {"kanana2", gpt4o},
-      {"minimax-m2", gpt4o},
-      {"kimi-k2", {{kKimi}}},
-      {"superbpe", {{kDigits, R"((?=(\d{3})+(?!\d)))"}}},
-      {"bailingmoe", bailing},
-      {"bailingmoe2", bailing},
-      {"llada-moe", bailing},
-      {"exaone-moe", {{kExaoneMoe}}},
-      {"deepseek-llm", {{kLine, kDeepSeekWord, kDeepSeekPunctuation, R"(\s+$)", kDeepSeekCjk, kDigits}}},
-      {"deepseek-coder", {{kLine, R"(\s?\p{L}+)", R"(\s?\p{P}+)", kDeepSeekCjk, kDigit}}},
-      {"deepseek-v3", deepseek3},
-      {"hunyuan-dense", deepseek3},
-      {"joyai-llm", deepseek3},
-      {"falcon", {{R"([\p{P}\$\+<=>\^~\|`]+)", gpt2_pattern, k3Digits}}},
-      {"poro-chat", {{kBloom}}},
-      {"bloom", {{kBloom}}},
-      {"gpt3-finnish", {{kBloom}}},
-      {"viking", {{kBloom, kDigit}}},
+struct Row {
+  std::vector<std::string_view> names;  // all mean the same; the first is written
+  GgufPreTokenizer meaning;
+};
+
+const std::vector<Row>& table() {
+  static const std::string gpt2(kGpt2Pattern);
+  static const std::vector<Row> rows = {
+      {{"gpt-2", "phi-2", "gigachat", "a.x-4.0", "mellum", "exaone4", "mpt", "olmo", "jais", "trillion", "granite-docling"},
+       {{gpt2}}},
+      {{"smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b", "mellum2"}, {{kDigit, gpt2}}},
+      {{"llama-bpe", "llama3", "llama-v3", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2"},
+       {{kLlama3}, false, true, true}},
+      {{"smaug-bpe", "dbrx", "chatglm-bpe", "glm4"}, {{kLlama3}}},
+      {{"qwen2", "deepseek-r1-qwen", "megrez", "kormo"}, {{kQwen2}, true}},
+      {{"stablelm2", "hunyuan", "solar-open", "grok-2"}, {{kQwen2}}},
+      {{"qwen35"}, {{kQwen35}, true}},
+      {{"seed-coder"}, {{kSeedCoder}}},
+      {{"tekken"}, {{kTekken}, false, true, true}},
+      {{"gpt-4o", "llama4", "kanana2", "minimax-m2"}, {{kGpt4o}}},
+      {{"kimi-k2"}, {{kKimi}}},
+      {{"superbpe"}, {{kDigits, R"((?=(\d{3})+(?!\d)))"}}},
+      {{"bailingmoe", "bailingmoe2", "llada-moe"}, {{kBailing}}},
+      {{"exaone-moe"}, {{kExaoneMoe}}},
+      {{"deepseek-llm"}, {{kLine, kDeepSeekWord, kDeepSeekPunctuation, R"(\s+$)", kDeepSeekCjk, kDigits}}},
+      {{"deepseek-coder"}, {{kLine, R"(\s?\p{L}+)", R"(\s?\p{P}+)", kDeepSeekCjk, kDigit}}},
+      {{"deepseek-v3", "hunyuan-dense", "joyai-llm"}, {{kUpTo3Digits, kDeepSeek3Cjk, kDeepSeek3}}},
+      {{"falcon"}, {{R"([\p{P}\$\+<=>\^~\|`]+)", gpt2, k3Digits}}},
+      {{"poro-chat", "bloom", "gpt3-finnish"}, {{kBloom}}},
+      {{"viking"}, {{kBloom, kDigit}}},
+      {{"default", ""}, {{R"([\p{P}\$\+<=>\^~\|]+)", gpt2, kDigits, k3Digits}}},
   };
+  return rows;
 }
 
 }  // namespace
 
 const GgufPreTokenizer& gguf_pre_tokenizer(std::string_view name) {
-  static const std::map<std::string_view, GgufPreTokenizer> table = make_table();
-  const auto found = table.find(name);
-  if (found != table.end()) return found->second;
   std::string known;
-  for (const auto& [other, kind] : table)
-    if (!other.empty()) known += cat(known.empty() ? "" : ", ", other);
+  for (const Row& row : table()) {
+    for (const std::string_view other : row.names) {
+      if (other == name) return row.meaning;
+      if (!other.empty()) known += cat(known.empty() ? "" : ", ", other);
+    }
+  }
   bad_input("GGUF pre-tokenizer '", name, "' (tokenizer.ggml.pre) is not supported; supported are ", known);
+}
+
+std::optional<std::string_view> gguf_pre_tokenizer_name(const GgufPreTokenizer& meaning) {
+  for (const Row& row : table()) {
+    const GgufPreTokenizer& m = row.meaning;
+    const bool same = m.patterns == meaning.patterns && m.nfc == meaning.nfc && m.ignore_merges == meaning.ignore_merges;
+    if (same) return row.names.front();
+  }
+  return std::nullopt;
 }
 
 }  // namespace weft

@@ -1,6 +1,7 @@
 #pragma once
 // The pre-tokenizers that GGUF files name. A file holds only the name; what it stands for is llama.cpp's convention
 // (src/llama-vocab.cpp), and the patterns are those of the tokenizer.json the name was made for.
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,5 +17,7 @@ struct GgufPreTokenizer {
 
 // tokenizer.ggml.pre; "" is the meaning of a file without. An unknown name is refused.
 const GgufPreTokenizer& gguf_pre_tokenizer(std::string_view name);
+// A name that means this, whatever it says of BOS, which a file can say itself; nothing if there is none.
+std::optional<std::string_view> gguf_pre_tokenizer_name(const GgufPreTokenizer& meaning);
 
 }  // namespace weft

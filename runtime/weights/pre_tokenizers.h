@@ -1,20 +1,15 @@
 #pragma once
-// The pre-tokenizers that have a name in GGUF (tokenizer.ggml.pre) and Weft knows, as tokenizer.json writes
-// them.
+// Pre-tokenizers as tokenizer.json writes them, and as the patterns that GGUF's names stand for (gguf_pre_tokenizer.h).
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
-#include <string_view>
+#include <vector>
 
 namespace weft {
 
-// The "pre_tokenizer" object for a GGUF name (aliases included); nothing if the name is not known.
-std::optional<nlohmann::json> pre_tokenizer_json(std::string_view gguf_name);
-// The GGUF name of a "pre_tokenizer" object; nothing if it is none of them.
-std::optional<std::string> pre_tokenizer_name(const nlohmann::json& pre_tokenizer);
-
-// What goes with the name in tokenizer.json.
-bool normalises_to_nfc(std::string_view gguf_name);
-bool ignores_merges(std::string_view gguf_name);  // a whole word that is a token is taken as it is
+// A "pre_tokenizer" object that splits at the matches of each pattern in turn and spells bytes in GPT-2's alphabet.
+nlohmann::json pre_tokenizer_json(const std::vector<std::string>& patterns);
+// The patterns of such an object; nothing if it does something else.
+std::optional<std::vector<std::string>> pre_tokenizer_patterns(const nlohmann::json& pre_tokenizer);
 
 }  // namespace weft

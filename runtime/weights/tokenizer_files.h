@@ -8,10 +8,10 @@
 
 namespace weft {
 
-// Writes tokenizer.* from a Hugging Face directory: tokens, their types, merges, the pre-tokenizer's name
-// (gpt-2, smollm, llama-bpe or qwen2, recognised by its rules), special ids, chat template. A vocabulary
-// below vocab_size is filled with unused tokens. Every other kind of tokenizer is refused by name. False, and
-// nothing written, without a tokenizer.json.
+// Writes tokenizer.* from a Hugging Face directory: tokens (also those that only tokenizer_config.json and the like name),
+// their types, merges, the pre-tokenizer's name (recognised by its patterns, normalizer and ignore_merges), special ids,
+// chat template. A vocabulary below vocab_size is filled with unused tokens. What GGUF cannot hold is refused by name, and
+// so is a tokenizer that gives other ids when it is read back. False, and nothing written, without a tokenizer.json.
 bool put_tokenizer(GgufWriter& writer, const std::string& directory, int64_t vocab_size);
 
 // Writes tokenizer.json and tokenizer_config.json of a GGUF into a directory. False, and nothing

@@ -1,8 +1,11 @@
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
 
 #include "kernels/core/check.h"
+#include "runtime/text/gguf_pre_tokenizer.h"
+#include "runtime/weights/end_tokens.h"
 #include "runtime/weights/json.h"
 #include "runtime/weights/output_file.h"
 #include "runtime/weights/pre_tokenizers.h"
@@ -31,7 +34,8 @@ class TokenizerReader {
       : file_(file),
         tokens_(file.get_string_array("tokenizer.ggml.tokens")),
         types_(file.get_int_array("tokenizer.ggml.token_type")),
-        pre_(file.get_string("tokenizer.ggml.pre").value_or("")) {
+        ends_(end_token_ids(file)),
+        pre_(gguf_pre_tokenizer(file.get_string("tokenizer.ggml.pre").value_or(""))) {
     if (!types_.empty() && types_.size() != tokens_.size())
       bad_input(file.path(), ": ", tokens_.size(), " tokens but ", types_.size(), " token types");
   }
@@ -40,7 +44,8 @@ class TokenizerReader {
     json vocab = json::object(), added = json::array();
     for (size_t id = 0; id < tokens_.size(); ++id) {
       vocab[std::string(tokens_[id])] = id;
-      const int64_t type = types_.empty() ? 0 : types_[id];
+      const bool end = std::ranges::count(ends_, static_cast<int64_t>(id)) != 0;
+      const int64_t type = end ? kControl : types_.empty() ? 0 : types_[id];
       if (type == kControl || type == kUserDefined)
         added.push_back({{"id", id},
                          {"content", tokens_[id]},
@@ -57,8 +62,8 @@ class TokenizerReader {
             {"truncation", nullptr},
             {"padding", nullptr},
             {"added_tokens", added},
-            {"normalizer", normalises_to_nfc(pre_) ? json{{"type", "NFC"}} : json(nullptr)},
-            {"pre_tokenizer", *pre_tokenizer_json(pre_)},
+            {"normalizer", pre_.nfc ? json{{"type", "NFC"}} : json(nullptr)},
+            {"pre_tokenizer", pre_tokenizer_json(pre_.patterns)},
             {"post_processor", post_processor()},
             {"decoder", byte_level()},
             {"model",
@@ -69,7 +74,7 @@ class TokenizerReader {
               {"end_of_word_suffix", nullptr},
               {"fuse_unk", false},
               {"byte_fallback", false},
-              {"ignore_merges", ignores_merges(pre_)},
+              {"ignore_merges", pre_.ignore_merges},
               {"vocab", vocab},
               {"merges", merges}}}};
   }
@@ -99,7 +104,6 @@ class TokenizerReader {
 
   // Adds BOS before and EOS after a text where the flags say so.
   json post_processor() const {
-    const bool llama3 = ignores_merges(pre_);  // whose default in llama.cpp is to add BOS
     json before = json::array(), after = json::array(), special = json::object();
     const auto add = [&](const char* which, bool wanted, json& pieces) {
       const auto id = special_id(which);
@@ -108,7 +112,7 @@ class TokenizerReader {
       pieces.push_back({{"SpecialToken", {{"id", token}, {"type_id", 0}}}});
       special[token] = {{"id", token}, {"ids", {*id}}, {"tokens", {token}}};
     };
-    add("bos", file_.get_bool("tokenizer.ggml.add_bos_token").value_or(llama3), before);
+    add("bos", file_.get_bool("tokenizer.ggml.add_bos_token").value_or(pre_.add_bos), before);
     add("eos", file_.get_bool("tokenizer.ggml.add_eos_token").value_or(false), after);
     if (special.empty()) return byte_level();
     const auto joined = [&](const char* sequence) {
@@ -124,15 +128,14 @@ class TokenizerReader {
 
   const GgufFile& file_;
   std::vector<std::string_view> tokens_;
-  std::vector<int64_t> types_;
-  std::string_view pre_;
+  std::vector<int64_t> types_, ends_;
+  const GgufPreTokenizer& pre_;
 };
 
 }  // namespace
 
 bool write_tokenizer_files(const GgufFile& file, const std::string& directory) {
   if (file.get_string("tokenizer.ggml.model") != "gpt2") return false;
-  if (!pre_tokenizer_json(file.get_string("tokenizer.ggml.pre").value_or(""))) return false;
   const TokenizerReader reader(file);
   write_json(reader.tokenizer(), directory, "tokenizer.json");
   write_json(reader.tokenizer_config(), directory, "tokenizer_config.json");

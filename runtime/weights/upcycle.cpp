@@ -188,7 +188,7 @@ void carry_companions(DenseModel& model, const fs::path& output, std::vector<std
     return;
   }
   for (const char* name : {"generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
-                           "chat_template.jinja"})
+                           "added_tokens.json", "chat_template.jinja"})
     if (fs::exists(fs::path(path) / name)) write_text(output / name, read_text_file((fs::path(path) / name).string()));
 }
 

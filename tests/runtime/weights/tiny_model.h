@@ -59,25 +59,26 @@ inline std::vector<std::pair<std::string, TensorInfo>> tiny_tensors(int64_t expe
 
 inline nlohmann::json tiny_tokenizer() {
   using nlohmann::json;
-  return {
-      {"version", "1.0"},
-      {"added_tokens",
-       {{{"id", 6}, {"content", "<s>"}, {"special", true}},
-        {{"id", 7}, {"content", "</s>"}, {"special", true}},
-        {{"id", 8}, {"content", "<tool>"}, {"special", false}}}},
-      {"normalizer", nullptr},
-      {"pre_tokenizer",
-       {{"type", "Sequence"},
-        {"pretokenizers",
-         {{{"type", "Digits"}, {"individual_digits", true}},
-          {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", false}, {"use_regex", true}}}}}},
-      {"post_processor",
-       {{"type", "TemplateProcessing"},
-        {"single", {{{"SpecialToken", {{"id", "<s>"}, {"type_id", 0}}}}, {{"Sequence", {{"id", "A"}, {"type_id", 0}}}}}}}},
-      {"model",
-       {{"type", "BPE"},
-        {"vocab", {{"a", 0}, {"b", 1}, {"Ġ", 2}, {"ab", 3}, {"Ġab", 4}}},
-        {"merges", {"a b", json::array({"Ġ", "ab"})}}}}};
+  return {{"version", "1.0"},
+          {"added_tokens",
+           {{{"id", 6}, {"content", "<s>"}, {"special", true}},
+            {{"id", 7}, {"content", "</s>"}, {"special", true}},
+            {{"id", 8}, {"content", "<tool>"}, {"special", false}}}},
+          {"normalizer", nullptr},
+          {"pre_tokenizer",
+           {{"type", "Sequence"},
+            {"pretokenizers",
+             {{{"type", "Digits"}, {"individual_digits", true}},
+              {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", false}, {"use_regex", true}}}}}},
+          {"post_processor",
+           {{"type", "TemplateProcessing"},
+            {"single", {{{"SpecialToken", {{"id", "<s>"}, {"type_id", 0}}}}, {{"Sequence", {{"id", "A"}, {"type_id", 0}}}}}},
+            {"special_tokens", {{"<s>", {{"id", "<s>"}, {"ids", {6}}, {"tokens", {"<s>"}}}}}}}},
+          {"decoder", {{"type", "ByteLevel"}}},
+          {"model",
+           {{"type", "BPE"},
+            {"vocab", {{"a", 0}, {"b", 1}, {"Ġ", 2}, {"ab", 3}, {"Ġab", 4}}},
+            {"merges", {"a b", json::array({"Ġ", "ab"})}}}}};
 }
 
 // Distinct values, deterministic, of the size of real weights.

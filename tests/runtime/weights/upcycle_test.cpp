@@ -103,9 +103,9 @@ TEST_F(Upcycle, UndoesTheRowOrderOfAGguf) {
   EXPECT_EQ(tokenizer["model"]["vocab"]["Ġab"], 4);
   EXPECT_EQ(tokenizer["model"]["vocab"].size(), static_cast<size_t>(kVocab));
   EXPECT_EQ(tokenizer["model"]["merges"], json({"a b", "Ġ ab"}));
-  EXPECT_EQ(tokenizer["pre_tokenizer"]["pretokenizers"][0]["type"], "Digits");
+  EXPECT_EQ(tokenizer["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"], "\\p{N}");
   EXPECT_EQ(tokenizer["added_tokens"][0]["content"], "<s>");
-  EXPECT_EQ(tokenizer["added_tokens"][2]["special"], false);
+  EXPECT_EQ(tokenizer["added_tokens"][2]["special"], true);  // it ends a text
   EXPECT_EQ(tokenizer["post_processor"]["single"][0]["SpecialToken"]["id"], "<s>");
   EXPECT_EQ(tokenizer["post_processor"]["special_tokens"]["<s>"]["ids"], json::array({6}));
   EXPECT_EQ(json::parse(read_file(moe->path() + "/tokenizer_config.json"))["chat_template"], "{{ messages }}");
