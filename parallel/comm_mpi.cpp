@@ -218,33 +218,37 @@ class MpiCommunicator final : public Communicator {
   std::string aborted_;  // why, once it is
 };
 
-// The address rank 0 listens on: loopback if all ranks share its machine, else that of the way to the first
-// other machine.
-std::string listening_address(int rank, int size, int local_size) {
-  if (local_size == size) return "127.0.0.1";
-  char name[MPI_MAX_PROCESSOR_NAME] = {};
-  int length = 0;
-  MPI_Get_processor_name(name, &length);
-  std::vector<char> names(rank == 0 ? size * sizeof name : 0);
-  MPI_Gather(name, sizeof name, MPI_CHAR, names.data(), sizeof name, MPI_CHAR, 0, MPI_COMM_WORLD);
-  for (int peer = 1; rank == 0 && peer < size; ++peer) {
-    const std::string other = names.data() + peer * sizeof name;
-    if (other != name) return local_address_towards(other);
-  }
-  return "127.0.0.1";
-}
-
-std::unique_ptr<HostComm> connect_hosts(int rank, int size, int local_size) {
-  const std::string address = listening_address(rank, size, local_size);
-  char invitation[128] = {};
+std::unique_ptr<HostComm> connect_hosts(int rank, int size, bool other_machines) {
+  char invitation[1024] = {};
   if (rank != 0) {
     MPI_Bcast(invitation, sizeof invitation, MPI_CHAR, 0, MPI_COMM_WORLD);
     return join_host(invitation, rank, size);
   }
-  HostListener listener(address);
+  HostListener listener(other_machines);
   listener.invitation().copy(invitation, sizeof invitation - 1);
   MPI_Bcast(invitation, sizeof invitation, MPI_CHAR, 0, MPI_COMM_WORLD);
   return listener.accept(size);
+}
+
+// One byte from every rank to every other, the first messages of all. On a network that does not lead to its peer MPI would wait
+// for minutes or for ever.
+void check_that_ranks_reach_each_other() {
+  constexpr std::chrono::seconds kPatience(10);
+  int rank = 0, size = 1;
+  MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+  MPI_Comm_size(MPI_COMM_WORLD, &size);
+  std::vector<char> sent(size), received(size);
+  MPI_Request exchange;
+  check(MPI_Ialltoall(sent.data(), 1, MPI_CHAR, received.data(), 1, MPI_CHAR, MPI_COMM_WORLD, &exchange));
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  for (int done = 0; !done; std::this_thread::sleep_for(std::chrono::microseconds(50))) {
+    check(MPI_Test(&exchange, &done, MPI_STATUS_IGNORE));
+    if (!done && std::chrono::steady_clock::now() > deadline)
+      throw CommError(cat("rank ", rank, " on host ", host_name(), " hears nothing from another rank for ",
+                          kPatience.count(), " s; MPI uses ", mpi_interfaces(),
+                          "; choose the network that connects all hosts by mpirun's "
+                          "--mca btl_tcp_if_include NETWORK/BITS (weft serve: in --mpirun-args)"));
+  }
 }
 
 }  // namespace
@@ -254,6 +258,7 @@ RankComm mpi_rank() {
   int provided = 0;
   check(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided));
   if (provided < MPI_THREAD_FUNNELED) throw CommError("this MPI does not support MPI_THREAD_FUNNELED");
+  check_that_ranks_reach_each_other();
   RankComm ranks;
   ranks.tensors = std::make_unique<MpiCommunicator>();
   MPI_Comm machine;
@@ -261,7 +266,7 @@ RankComm mpi_rank() {
   MPI_Comm_rank(machine, &ranks.local_rank);
   MPI_Comm_size(machine, &ranks.local_size);
   MPI_Comm_free(&machine);
-  ranks.host = connect_hosts(ranks.tensors->rank(), ranks.tensors->size(), ranks.local_size);
+  ranks.host = connect_hosts(ranks.tensors->rank(), ranks.tensors->size(), ranks.local_size < ranks.tensors->size());
   return ranks;
 }
 

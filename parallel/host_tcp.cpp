@@ -1,7 +1,6 @@
 #include "parallel/host_tcp.h"
 
 #include <arpa/inet.h>
-#include <netdb.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -9,6 +8,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 #include <random>
 #include <sstream>
 #include <utility>
@@ -20,9 +20,11 @@ namespace weft {
 namespace {
 
 constexpr uint32_t kMaxFrame = 256u << 20;
-constexpr int kJoinTimeoutMs = 60'000, kHelloTimeoutMs = 2'000;
+constexpr std::chrono::seconds kJoinTimeout{10}, kHelloTimeout{2};
+constexpr size_t kMaxGuests = 256;
+constexpr int kGuestCheckMs = 100;
 
-[[noreturn]] void fail(const std::string& what) { throw CommError(cat(what, ": ", std::strerror(errno))); }
+using Clock = std::chrono::steady_clock;
 
 class Socket {
  public:
@@ -48,8 +50,8 @@ class Socket {
     }
   }
 
-  // Sleeps while nothing comes, but first stays awake for a moment. timeout_ms < 0: for ever.
-  void receive_all(void* data, size_t bytes, int peer, int timeout_ms = -1) const {
+  // Sleeps while nothing comes, but first stays awake for a moment.
+  void receive_all(void* data, size_t bytes, int peer) const {
     for (char* at = static_cast<char*>(data); bytes > 0;) {
       ssize_t got = 0;
       const auto arrived = [&] {
@@ -58,7 +60,7 @@ class Socket {
       };
       if (!poll_awake(arrived)) {
         pollfd waiting{fd_, POLLIN, 0};
-        if (::poll(&waiting, 1, timeout_ms) == 0) throw CommError(cat("rank ", peer, " is silent"));
+        ::poll(&waiting, 1, -1);
         if (!arrived()) continue;
       }
       if (got <= 0) throw CommError(cat("rank ", peer, " closed its connection"));
@@ -162,6 +164,13 @@ struct Hello {
   int32_t rank;
 };
 
+// Time does not depend on where they differ.
+bool equal_secret(std::string_view a, std::string_view b) {
+  unsigned difference = 0;
+  for (size_t i = 0; i < kTokenChars; ++i) difference |= static_cast<unsigned char>(a[i] ^ b[i]);
+  return difference == 0;
+}
+
 std::string random_token() {
   std::random_device random;  // getrandom() or RDRAND: not guessable
   std::string token;
@@ -169,103 +178,119 @@ std::string random_token() {
   return token;
 }
 
-sockaddr_in ipv4(const std::string& address, int port) {
-  sockaddr_in out{};
-  out.sin_family = AF_INET;
-  out.sin_port = htons(static_cast<uint16_t>(port));
-  if (inet_pton(AF_INET, address.c_str(), &out.sin_addr) != 1) throw CommError(cat("'", address, "' is no IPv4 address"));
-  return out;
-}
+// A connection that has not yet said who it is.
+struct Guest {
+  Socket socket;
+  Clock::time_point until;
+  Hello hello{};
+  size_t bytes = 0;  // of hello
 
-void send_at_once(int fd) {
-  const int on = 1;
-  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  // What is there of the hello; false: the guest is gone.
+  bool listen() {
+    const ssize_t got = ::recv(socket.fd(), reinterpret_cast<char*>(&hello) + bytes, sizeof hello - bytes, MSG_DONTWAIT);
+    if (got > 0) bytes += static_cast<size_t>(got);
+    return got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR));
+  }
+
+  // False: it is gone.
+  bool welcome() const {
+    const int on = 1;
+    setsockopt(socket.fd(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    return ::send(socket.fd(), "w", 1, MSG_NOSIGNAL) == 1;
+  }
+};
+
+std::string numbers_of_missing(const std::vector<Socket>& peers) {
+  std::string missing;
+  for (size_t i = 0; i < peers.size(); ++i)
+    if (peers[i].fd() < 0) missing += cat(missing.empty() ? "" : ", ", i + 1);
+  return missing;
 }
 
 }  // namespace
 
-HostListener::HostListener(const std::string& local_address) : local_address_(local_address), token_(random_token()) {
-  Socket listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  const sockaddr_in address = ipv4(local_address, 0);
+HostListener::HostListener(bool other_machines) : token_(random_token()) {
+  Socket listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(other_machines ? INADDR_ANY : INADDR_LOOPBACK);
   if (::bind(listener.fd(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
-      ::listen(listener.fd(), SOMAXCONN) != 0) {
-    fail(cat("rank 0 cannot listen on ", local_address));
-  }
+      ::listen(listener.fd(), SOMAXCONN) != 0)
+    throw CommError(cat("rank 0 cannot listen for the other ranks: ", std::strerror(errno)));
+  interfaces_ = other_machines ? network_interfaces() : std::vector<NetworkInterface>{{"lo", "127.0.0.1"}};
   socket_ = listener.release();
 }
 
 HostListener::~HostListener() { close(socket_); }
 
-std::string HostListener::invitation() const {
+int HostListener::port() const {
   sockaddr_in bound{};
   socklen_t length = sizeof bound;
   getsockname(socket_, reinterpret_cast<sockaddr*>(&bound), &length);
-  return cat(local_address_, ' ', ntohs(bound.sin_port), ' ', token_);
+  return ntohs(bound.sin_port);
 }
 
-std::unique_ptr<HostComm> HostListener::accept(int size) {
+std::string HostListener::invitation() const {
+  std::string text = cat(port(), ' ', token_);
+  for (const NetworkInterface& interface : interfaces_) text += ' ' + interface.address;
+  return text;
+}
+
+// Many strangers may stand at the door: all are listened to at once.
+std::unique_ptr<HostComm> HostListener::accept(int size, std::chrono::milliseconds patience) {
+  const Clock::time_point deadline = Clock::now() + patience;
   std::vector<Socket> peers;
   for (int rank = 1; rank < size; ++rank) peers.emplace_back(-1);
+  std::vector<Guest> guests;
   for (int missing = size - 1; missing > 0;) {
-    pollfd waiting{socket_, POLLIN, 0};
-    if (::poll(&waiting, 1, kJoinTimeoutMs) == 0) throw CommError(cat(missing, " ranks did not connect to rank 0"));
-    Socket peer(::accept4(socket_, nullptr, nullptr, SOCK_CLOEXEC));
-    if (peer.fd() < 0) continue;
-    Hello hello;
-    try {
-      peer.receive_all(&hello, sizeof hello, -1, kHelloTimeoutMs);
-    } catch (const CommError&) {
-      continue;  // a stranger who says nothing
+    std::vector<pollfd> fds{{guests.size() < kMaxGuests ? socket_ : -1, POLLIN, 0}};
+    for (const Guest& guest : guests) fds.push_back({guest.socket.fd(), POLLIN, 0});
+    ::poll(fds.data(), fds.size(), kGuestCheckMs);
+    const Clock::time_point now = Clock::now();
+    if (now > deadline)
+      throw CommError(cat("of the ranks, ", numbers_of_missing(peers), " did not connect to rank 0 within ",
+                          patience.count() / 1000, " s: port ", port(), " of host ", host_name(), ", ",
+                          to_string(interfaces_), "; the hosts' ports must be open to each other"));
+    for (size_t i = guests.size(); i-- > 0;) {
+      Guest& guest = guests[i];
+      bool done = now > guest.until || (fds[i + 1].revents && !guest.listen());
+      if (!done && guest.bytes == sizeof guest.hello) {
+        done = true;
+        const int rank = guest.hello.rank;
+        const bool known = equal_secret(std::string_view(guest.hello.token, kTokenChars), token_);
+        if (known && rank >= 1 && rank < size && peers[rank - 1].fd() < 0 && guest.welcome()) {
+          peers[rank - 1] = std::move(guest.socket);
+          --missing;
+        }
+      }
+      if (done) guests.erase(guests.begin() + static_cast<ptrdiff_t>(i));
     }
-    const bool known = std::string_view(hello.token, kTokenChars) == token_;
-    if (!known || hello.rank < 1 || hello.rank >= size || peers[hello.rank - 1].fd() >= 0) continue;
-    send_at_once(peer.fd());
-    peers[hello.rank - 1] = std::move(peer);
-    --missing;
+    if (fds[0].revents) {
+      Socket peer(::accept4(socket_, nullptr, nullptr, SOCK_CLOEXEC));
+      if (peer.fd() >= 0) guests.push_back({std::move(peer), now + kHelloTimeout});
+    }
   }
   return std::make_unique<TcpHostComm>(std::move(peers), 0, size);
 }
 
 std::unique_ptr<HostComm> join_host(const std::string& invitation, int rank, int size) {
   std::istringstream fields(invitation);
-  std::string address, token;
+  std::string token;
   int port = 0;
-  fields >> address >> port >> token;
+  fields >> port >> token;
   WEFT_CHECK_EQ(token.size(), kTokenChars);
-  Socket socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  const sockaddr_in target = ipv4(address, port);
-  if (::connect(socket.fd(), reinterpret_cast<const sockaddr*>(&target), sizeof target) != 0) {
-    fail(cat("rank ", rank, " cannot connect to rank 0 at ", address, ":", port));
-  }
-  send_at_once(socket.fd());
+  const std::vector<std::string> addresses{std::istream_iterator<std::string>(fields), {}};
   Hello hello;
   std::memcpy(hello.token, token.data(), kTokenChars);
   hello.rank = rank;
-  socket.send_all(&hello, sizeof hello, 0);
   std::vector<Socket> peers;
-  peers.push_back(std::move(socket));
+  try {
+    peers.emplace_back(connect_any(addresses, port, kJoinTimeout, std::as_bytes(std::span(&hello, 1))));
+  } catch (const CommError& error) {
+    throw CommError(
+        cat("rank ", rank, " found no way to rank 0: ", error.what(), "; the hosts' ports must be open to each other"));
+  }
   return std::make_unique<TcpHostComm>(std::move(peers), rank, size);
-}
-
-std::string local_address_towards(const std::string& host_name) {
-  addrinfo hints{};
-  hints.ai_family = AF_INET;
-  hints.ai_socktype = SOCK_DGRAM;
-  addrinfo* found = nullptr;
-  if (const int error = getaddrinfo(host_name.c_str(), "9", &hints, &found)) {
-    throw CommError(cat("rank 0 cannot resolve the host name '", host_name, "' of another rank: ", gai_strerror(error)));
-  }
-  const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owner(found, freeaddrinfo);
-  // Connecting a datagram socket sends nothing; the kernel only picks the route.
-  Socket socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  sockaddr_in local{};
-  socklen_t length = sizeof local;
-  if (::connect(socket.fd(), found->ai_addr, found->ai_addrlen) != 0 ||
-      getsockname(socket.fd(), reinterpret_cast<sockaddr*>(&local), &length) != 0) {
-    fail(cat("no route to '", host_name, "'"));
-  }
-  char text[INET_ADDRSTRLEN];
-  return inet_ntop(AF_INET, &local.sin_addr, text, sizeof text);
 }
 
 }  // namespace weft

@@ -74,6 +74,7 @@ void prepare_open_mpi() {
   setenv("OMPI_MCA_btl_vader_eager_limit", "32768", 0);
   setenv("OMPI_MCA_btl_sm_eager_limit", "32768", 0);
   check_session_directory();
+  choose_mpi_networks();
   if (!std::getenv(kSingleCopy) && !single_copy_works()) {
     setenv(kSingleCopy, "none", 1);
     setenv("OMPI_MCA_smsc", "^cma", 0);  // the same in version 5

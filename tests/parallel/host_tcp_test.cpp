@@ -10,6 +10,7 @@
 #include <sstream>
 #include <thread>
 
+#include "kernels/core/check.h"
 #include "tests/parallel/rank_cases.h"
 
 namespace weft {
@@ -18,7 +19,7 @@ namespace {
 // Connects n ranks over loopback and runs body(rank's connection) on a thread each.
 template <class Body>
 void run_tcp_ranks(int n, const Body& body) {
-  HostListener listener("127.0.0.1");
+  HostListener listener(false);
   const std::string invitation = listener.invitation();
   std::vector<std::thread> threads;
   for (int rank = 0; rank < n; ++rank) {
@@ -33,9 +34,9 @@ void run_tcp_ranks(int n, const Body& body) {
 
 int connect_to(const std::string& invitation) {
   std::istringstream fields(invitation);
-  std::string address;
+  std::string token, address;
   int port = 0;
-  fields >> address >> port;
+  fields >> port >> token >> address;
   sockaddr_in target{};
   target.sin_family = AF_INET;
   target.sin_port = htons(static_cast<uint16_t>(port));
@@ -53,7 +54,7 @@ TEST(HostTcp, RunsTheHostCases) {
 }
 
 TEST(HostTcp, StrangersAreTurnedAway) {
-  HostListener listener("127.0.0.1");
+  HostListener listener(false);
   const std::string invitation = listener.invitation();
   const int silent = connect_to(invitation), liar = connect_to(invitation), gone = connect_to(invitation);
   const std::string guess = "0123456789abcdef0123456789abcdef\x01\x00\x00\x00";
@@ -97,10 +98,48 @@ TEST(HostTcp, CallsOutOfStepAreAnError) {
   });
 }
 
-TEST(HostTcp, FindsItsAddressTowardsAHost) {
-  EXPECT_EQ(local_address_towards("127.0.0.1"), "127.0.0.1");
-  EXPECT_THROW(local_address_towards("no-such-host.invalid"), CommError);
-  EXPECT_THROW(HostListener("not an address"), CommError);
+TEST(HostTcp, ASilentCrowdDelaysNobody) {
+  HostListener listener(false);
+  const std::string invitation = listener.invitation();
+  std::vector<int> crowd;
+  for (int i = 0; i < 20; ++i) crowd.push_back(connect_to(invitation));
+  const auto begin = std::chrono::steady_clock::now();
+  std::thread peer([&] { join_host(invitation, 1, 2)->barrier(); });
+  listener.accept(2)->barrier();
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(1));
+  peer.join();
+  for (const int fd : crowd) close(fd);
+}
+
+TEST(HostTcp, RanksThatDoNotComeAreNamed) {
+  HostListener listener(false);
+  std::thread peer([invitation = listener.invitation()] { join_host(invitation, 2, 4); });
+  try {
+    listener.accept(4, std::chrono::milliseconds(300));
+    ADD_FAILURE();
+  } catch (const CommError& error) {
+    EXPECT_THAT(error.what(), testing::HasSubstr("of the ranks, 1, 3 did not connect"));
+    EXPECT_THAT(error.what(), testing::HasSubstr("127.0.0.1 (lo)"));
+  }
+  peer.join();
+}
+
+// 127.0.0.2 is this machine's too, but nobody listens there; 192.0.2.1 is an address that documentation uses and nobody has.
+TEST(HostTcp, TriesEveryAddress) {
+  HostListener listener(false);
+  std::istringstream fields(listener.invitation());
+  std::string port, token;
+  fields >> port >> token;
+  std::thread peer([&] { join_host(cat(port, ' ', token, " 192.0.2.1 127.0.0.2 127.0.0.1"), 1, 2)->barrier(); });
+  listener.accept(2)->barrier();
+  peer.join();
+  try {
+    join_host(cat("1 ", token, " 127.0.0.1 127.0.0.2 nonsense"), 1, 2);
+    ADD_FAILURE();
+  } catch (const CommError& error) {
+    EXPECT_THAT(error.what(), testing::HasSubstr("rank 1 found no way to rank 0: port 1 could not be reached"));
+    EXPECT_THAT(error.what(), testing::HasSubstr("127.0.0.1: Connection refused, 127.0.0.2: Connection refused"));
+  }
 }
 
 }  // namespace
