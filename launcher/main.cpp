@@ -181,6 +181,10 @@ void Program::add_serving() {
   sub->add_option("--mpirun-args", serve.mpirun_args, "more arguments of mpirun, separated by spaces");
   sub->add_option("--max-requests", serve.max_requests, "unfinished requests at a time; more are answered RESOURCE_EXHAUSTED")
       ->check(range(1, 1 << 20))->capture_default_str();
+  sub->add_option("--max-connections", serve.max_connections,
+                  "connections at a time, as far as ulimit -n allows; more are turned away")
+      ->check(range(1, 1 << 20))
+      ->capture_default_str();
   sub->add_option("--drain-timeout", serve.drain_timeout_s, "seconds that SIGTERM waits for running requests")
       ->check(range(0.0, 86400.0))->capture_default_str();
 

@@ -89,7 +89,8 @@ void announce(const ServeOptions& options, const EngineReady& engine, int port) 
 int serve(EngineLink& link, const ServeOptions& options, StopSignals& signals) {
   const TextFront text(tokenizer_if_any(options.common.model));
   Coordinator coordinator(link, text.tokenizer(), {.max_requests = options.max_requests});
-  GrpcServer server(options.listen, coordinator, text, {model_name(options.common.model), version()});
+  GrpcServer server(options.listen, coordinator, text, {model_name(options.common.model), version()},
+                    {.max_connections = options.max_connections});
   std::string end;
   std::thread events([&] {
     bool announced = false;

@@ -17,6 +17,7 @@ struct ServeOptions {
   std::string hostfile;                    // as mpirun's; empty: all ranks on this machine
   std::string mpirun_args;                 // more arguments of mpirun, separated by spaces
   int max_requests = 512;                  // unfinished at a time
+  int max_connections = 1024;              // open at a time
   double drain_timeout_s = 30;             // how long SIGTERM waits for running requests
   std::string log_level = "info";          // handed on to the ranks
 };

@@ -11,22 +11,19 @@
 #include "kernels/core/thread_pool.h"
 #include "runtime/serve/grpc_calls.h"
 #include "runtime/serve/grpc_stream.h"
+#include "runtime/serve/listener.h"
 #include "weft/v1/weft.grpc.pb.h"
 
 namespace weft {
 namespace {
 
 constexpr int max_request_bytes = 16 << 20;
+// Calls of one connection at a time, beyond the requests that the server takes at all: answers that nobody reads are bounded
+// for every kind of call. A client's further calls wait at the client.
+constexpr int more_calls = 1024;
+constexpr int login_timeout_ms = 10'000;   // for a new connection to speak HTTP/2
+constexpr int min_ping_interval_ms = 900;  // one second, and the jitter of a network. A client that pings faster is cut off
 constexpr const char* service_name = "weft.v1.Weft";
-
-// gRPC takes a port modulo 65536.
-void check_address(const std::string& address) {
-  const size_t colon = address.rfind(':');
-  const std::string port = colon == std::string::npos ? "" : address.substr(colon + 1);
-  const bool digits = !port.empty() && port.size() <= 5 && port.find_first_not_of("0123456789") == std::string::npos;
-  if (!digits || std::stoi(port) > 65535)
-    bad_input("cannot listen on ", address, ": it must be HOST:PORT with a port of 0 to 65535");
-}
 
 // Generate, GenerateBatch and Tokenize take bytes, see parse().
 using Base = v1::Weft::WithRawCallbackMethod_Generate<
@@ -121,36 +118,51 @@ class WeftService final : public Base {
 }  // namespace
 
 struct GrpcServer::Impl {
-  Impl(Coordinator& coordinator, const TextFront& text, const ServerIdentity& identity, const GrpcLimits& limits)
-      : pool(std::clamp(available_cpus() / 2, 2, 8)), service({coordinator, text, pool, limits.reader_timeout}, identity) {}
+  Impl(const std::string& address, Coordinator& coordinator, const TextFront& text, const ServerIdentity& identity,
+       const GrpcLimits& limits)
+      : listener(address),
+        pool(std::clamp(available_cpus() / 2, 2, 8)),
+        service({coordinator, text, pool, limits.reader_timeout}, identity) {}
 
+  Listener listener;
   WorkPool pool;
   WeftService service;
+  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor;
   std::unique_ptr<grpc::Server> server;
-  int port = 0;
 };
 
 GrpcServer::GrpcServer(const std::string& address, Coordinator& coordinator, const TextFront& text,
                        const ServerIdentity& identity, const GrpcLimits& limits)
-    : impl_(std::make_unique<Impl>(coordinator, text, identity, limits)) {
-  check_address(address);
+    : impl_(std::make_unique<Impl>(address, coordinator, text, identity, limits)) {
+  const int connections = allowed_connections(limits.max_connections);
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT,
-                             0);  // a second server on the port must fail, not share it
   builder.SetMaxReceiveMessageSize(max_request_bytes);
-  builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &impl_->port);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, static_cast<int>(coordinator.stats().limit) + more_calls);
+  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, login_timeout_ms);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, min_ping_interval_ms);
+  // gRPC bounds what a message unpacks to only after it has unpacked it: compressed requests are refused instead.
+  builder.AddChannelArgument(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);
+  for (const auto algorithm : {GRPC_COMPRESS_DEFLATE, GRPC_COMPRESS_GZIP})
+    builder.SetCompressionAlgorithmSupportStatus(algorithm, false);
+  impl_->acceptor = builder.experimental().AddExternalConnectionAcceptor(
+      grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD, grpc::InsecureServerCredentials());
   builder.RegisterService(&impl_->service);
   impl_->server = builder.BuildAndStart();
-  if (!impl_->server || impl_->port == 0)
-    bad_input("cannot listen on ", address, ": the port is in use, or the address is not this machine's");
+  WEFT_CHECK(impl_->server, "gRPC does not start");
+  impl_->listener.start(connections, [this](int fd) {
+    grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
+    connection.fd = fd;
+    impl_->acceptor->HandleNewConnection(&connection);
+  });
   set_serving(false);
 }
 
 GrpcServer::~GrpcServer() { stop(0); }
 
-int GrpcServer::port() const { return impl_->port; }
+int GrpcServer::port() const { return impl_->listener.port(); }
 
 void GrpcServer::set_serving(bool serving) {
   impl_->server->GetHealthCheckService()->SetServingStatus(serving);
@@ -160,7 +172,7 @@ void GrpcServer::set_serving(bool serving) {
 void GrpcServer::stop_serving() { impl_->server->GetHealthCheckService()->Shutdown(); }
 
 void GrpcServer::stop(double grace_s) {
-  if (!impl_->server) return;
+  impl_->listener.stop();
   const auto grace = std::chrono::duration_cast<std::chrono::system_clock::duration>(std::chrono::duration<double>(grace_s));
   impl_->server->Shutdown(std::chrono::system_clock::now() + grace);
   impl_->server->Wait();

@@ -15,6 +15,7 @@ struct ServerIdentity {
 };
 
 struct GrpcLimits {
+  int max_connections = 1024;  // open at a time; what the process's limit of open files leaves may be fewer
   std::chrono::milliseconds reader_timeout =
       std::chrono::seconds(30);  // a stream whose client takes nothing for so long ends
 };

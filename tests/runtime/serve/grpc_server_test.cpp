@@ -247,6 +247,32 @@ TEST_F(GrpcServerTest, WhileDrainingNewCallsAreUnavailable) {
   EXPECT_EQ(generate(ids({1}, 5)).status.error_code(), StatusCode::UNAVAILABLE);
 }
 
+TEST_F(GrpcServerTest, MoreConnectionsThanAllowedAreTurnedAwayUntilOneCloses) {
+  GrpcServer server("localhost:0", served_.coordinator, text_, {}, {.max_connections = 2});
+  const auto ask = [&](v1::Weft::Stub& stub) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + 10s);
+    v1::GetStatsResponse stats;
+    return stub.GetStats(&context, {}, &stats).error_code();
+  };
+  const auto connect = [&] {
+    grpc::ChannelArguments arguments;
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    return v1::Weft::NewStub(grpc::CreateCustomChannel("127.0.0.1:" + std::to_string(server.port()),
+                                                       grpc::InsecureChannelCredentials(), arguments));
+  };
+  const auto first = connect();
+  auto second = connect();
+  EXPECT_EQ(ask(*first), StatusCode::OK);
+  EXPECT_EQ(ask(*second), StatusCode::OK);
+  EXPECT_EQ(ask(*connect()), StatusCode::UNAVAILABLE);
+  second.reset();
+  StatusCode third = StatusCode::UNAVAILABLE;
+  for (int i = 0; i < 100 && third != StatusCode::OK; ++i, std::this_thread::sleep_for(10ms)) third = ask(*connect());
+  EXPECT_EQ(third, StatusCode::OK);
+  EXPECT_EQ(ask(*first), StatusCode::OK);
+}
+
 TEST_F(GrpcServerTest, AddressesThatCannotBeHadAreRefused) {
   for (const std::string& address :
        {address_, std::string("nonsense"), std::string("127.0.0.1:99999"), std::string("127.0.0.1:")})
