@@ -23,12 +23,22 @@ Regex read_pattern(const Json& json) {
 
 void append_normalizer(const Json& json, Normalizer& steps) {
   const std::string type = json.at("type");
-  if (type == "NFC") {
-    steps.push_back(Nfc{});
+  static const std::map<std::string, UnicodeForm::Name> forms = {
+      {"NFC", UnicodeForm::nfc}, {"NFD", UnicodeForm::nfd}, {"NFKC", UnicodeForm::nfkc}, {"NFKD", UnicodeForm::nfkd}};
+  if (const auto form = forms.find(type); form != forms.end()) {
+    steps.push_back(UnicodeForm{form->second});
+  } else if (type == "Lowercase") {
+    steps.push_back(Lowercase{});
+  } else if (type == "Strip") {
+    steps.push_back(Strip{json.at("strip_left"), json.at("strip_right")});
   } else if (type == "Prepend") {
     steps.push_back(Prepend{json.at("prepend")});
   } else if (type == "Replace") {
-    steps.push_back(Replace{read_pattern(json.at("pattern")), json.at("content")});
+    Replace step{read_pattern(json.at("pattern")), json.at("content")};
+    Regex::Matcher matcher(step.pattern);
+    matcher.start("");
+    if (matcher.next().first == 0) unsupported("a Replace of nothing by", json.dump());
+    steps.push_back(std::move(step));
   } else if (type == "Sequence") {
     for (const Json& step : json.at("normalizers")) append_normalizer(step, steps);
   } else {
@@ -76,6 +86,14 @@ void append_pre_tokenizer(const Json& json, std::vector<PreTokenizerStep>& steps
         SplitStep{read_pattern(json.at("pattern")), read_behavior(json.at("behavior")), json.value("invert", false)});
   } else if (type == "Digits") {
     steps.push_back(SplitStep{Regex(json.value("individual_digits", false) ? "\\p{N}" : "\\p{N}+")});
+  } else if (type == "Punctuation") {
+    steps.push_back(SplitStep{Regex(R"([\p{P}!-/:-@\[-`{-~])"), read_behavior(json.value("behavior", "Isolated"))});
+  } else if (type == "WhitespaceSplit") {
+    steps.push_back(SplitStep{Regex(R"(\s)"), SplitBehavior::removed});
+  } else if (type == "Whitespace") {  // words and what else is not white space
+    steps.push_back(SplitStep{Regex(R"([\w\x{200C}\x{200D}]+|[^\w\x{200C}\x{200D}\s]+)"), SplitBehavior::removed, true});
+  } else if (type == "CharDelimiterSplit") {
+    steps.push_back(SplitStep{Regex(Regex::quote(json.at("delimiter").get<std::string>())), SplitBehavior::removed});
   } else if (type == "Metaspace") {
     append_metaspace(json, steps);
   } else if (type == "Sequence") {
@@ -189,9 +207,8 @@ Decoder read_decoder(const Json& json) {
     decoder.byte_alphabet = true;
     return decoder;
   }
-  if (type != "Sequence") unsupported("decoder", type);
   bool fused = false;
-  for (const Json& step : json.at("decoders")) {
+  for (const Json& step : type == "Sequence" ? json.at("decoders") : Json::array({json})) {
     const std::string name = step.at("type");
     if (name == "Replace" && !fused && !decoder.byte_fallback && step.at("pattern").contains("String")) {
       decoder.replacements.emplace_back(step["pattern"]["String"], step.at("content"));
@@ -202,7 +219,7 @@ Decoder read_decoder(const Json& json) {
     } else if (name == "Strip" && fused && step.at("content") == " " && step.at("stop") == 0) {
       decoder.strip_leading_spaces += step.at("start").get<int>();
     } else {
-      unsupported("decoder step", step.dump());
+      unsupported("decoder", json == step ? name : step.dump());
     }
   }
   return decoder;

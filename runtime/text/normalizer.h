@@ -9,8 +9,19 @@
 
 namespace weft {
 
-// Unicode normalization form C: combining marks joined to their letters. Source: Unicode annex 15.
-struct Nfc {};
+// A Unicode normalization form: C and KC join combining marks to their letters, D and KD take them apart, KC and KD also
+// replace compatibility characters ("ﬁ"). Source: Unicode annex 15.
+struct UnicodeForm {
+  enum Name { nfc, nfd, nfkc, nfkd } name = nfc;
+};
+
+// Small letters, each character for itself.
+struct Lowercase {};
+
+// Takes the white space away from an end of a text.
+struct Strip {
+  bool left = true, right = true;
+};
 
 // Puts content before a text that is not empty.
 struct Prepend {
@@ -23,7 +34,7 @@ struct Replace {
   std::string content;
 };
 
-using NormalizerStep = std::variant<Nfc, Prepend, Replace>;
+using NormalizerStep = std::variant<UnicodeForm, Lowercase, Strip, Prepend, Replace>;
 using Normalizer = std::vector<NormalizerStep>;  // applied in order
 
 // text must be valid UTF-8.

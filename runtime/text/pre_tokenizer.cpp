@@ -1,5 +1,6 @@
 #include "runtime/text/pre_tokenizer.h"
 
+#include <algorithm>
 #include <tuple>
 
 #include "runtime/text/byte_alphabet.h"
@@ -19,13 +20,14 @@ void find_parts(Regex::Matcher& matcher, std::string_view word, size_t offset, b
   matcher.start(word);
   for (auto [begin, end] = matcher.next(); begin != std::string::npos; std::tie(begin, end) = matcher.next()) {
     if (begin > done) parts.push_back({offset + done, offset + begin, invert});
-    if (end > begin) parts.push_back({offset + begin, offset + end, !invert});
+    parts.push_back({offset + begin, offset + end, !invert});  // an empty match parts what lies around it
     done = end;
   }
   if (word.size() > done) parts.push_back({offset + done, offset + word.size(), invert});
 }
 
 void join_parts(const std::vector<Part>& parts, SplitBehavior behavior, std::vector<Words::Range>& words) {
+  const size_t first = words.size();
   for (size_t i = 0; i < parts.size(); ++i) {
     const Part& part = parts[i];
     const bool before_was_match = i > 0 && parts[i - 1].is_match;
@@ -45,6 +47,8 @@ void join_parts(const std::vector<Part>& parts, SplitBehavior behavior, std::vec
       words.push_back({part.begin, part.end});
     }
   }
+  const auto is_empty = [](const Words::Range& word) { return word.begin == word.end; };
+  words.erase(std::remove_if(words.begin() + first, words.end(), is_empty), words.end());
 }
 
 void apply(const SplitStep& step, Words& words) {
@@ -56,6 +60,7 @@ void apply(const SplitStep& step, Words& words) {
     join_parts(parts, step.behavior, result);
   }
   words.ranges = std::move(result);
+  if (words.ranges.empty() || words.ranges.front().begin > 0) words.starts_input = false;  // the beginning was dropped
 }
 
 // Spells every word anew: spell(word, text) appends it to text.

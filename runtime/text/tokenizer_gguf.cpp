@@ -131,7 +131,7 @@ TokenizerParts read_byte_level(const GgufTokenizerData& data) {
   MergeTable merges = read_merges(data, vocabulary);
   TokenizerParts parts{.pre_tokenizer = PreTokenizer(std::move(steps)),
                        .bpe = Bpe(std::move(vocabulary), std::move(merges), {.ignore_merges = kind.ignore_merges})};
-  if (kind.nfc) parts.normalizer.push_back(Nfc{});
+  if (kind.nfc) parts.normalizer.push_back(UnicodeForm{UnicodeForm::nfc});
   parts.decoder.byte_alphabet = true;
   parts.bos = data.bos_id;
   parts.eos = data.eos_id;

@@ -90,8 +90,8 @@ TEST(TokenizerInput, UnsupportedComponentsAreNamed) {
     EXPECT_THAT(message_of([&] { directory.load(); }), HasSubstr(reason));
   };
   using Json = nlohmann::json;
-  refuses([](Json& j) { j["normalizer"] = {{"type", "NFKC"}}; }, "normalizer 'NFKC' is not supported");
-  refuses([](Json& j) { j["pre_tokenizer"] = {{"type", "Whitespace"}}; }, "pre-tokenizer 'Whitespace' is not supported");
+  refuses([](Json& j) { j["normalizer"] = {{"type", "Precompiled"}}; }, "normalizer 'Precompiled' is not supported");
+  refuses([](Json& j) { j["pre_tokenizer"] = {{"type", "UnicodeScripts"}}; }, "pre-tokenizer 'UnicodeScripts' is not supported");
   refuses([](Json& j) { j["model"]["type"] = "Unigram"; }, "tokenizer model 'Unigram' is not supported");
   refuses([](Json& j) { j["model"]["end_of_word_suffix"] = "</w>"; }, "BPE setting 'end_of_word_suffix'");
   refuses([](Json& j) { j["model"]["dropout"] = 0.1; }, "BPE setting 'dropout'");
