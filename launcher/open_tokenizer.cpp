@@ -1,6 +1,8 @@
 #include "launcher/open_tokenizer.h"
 
+#include <algorithm>
 #include <filesystem>
+#include <limits>
 
 #include "kernels/core/check.h"
 #include "runtime/weights/end_tokens.h"
@@ -11,14 +13,16 @@ namespace {
 
 std::optional<int32_t> id_at(const GgufFile& file, std::string_view key) {
   const auto value = file.get_int(key);
-  return value ? std::optional(static_cast<int32_t>(*value)) : std::nullopt;
+  if (!value) return std::nullopt;
+  constexpr int64_t kLargest = std::numeric_limits<int32_t>::max();
+  return static_cast<int32_t>(std::clamp<int64_t>(*value, -1, kLargest));  // what is outside is refused with the key's name
 }
 
 GgufTokenizerData tokenizer_data(const GgufFile& file) {
   const auto text = [&](std::string_view key) { return file.get_string(key).value_or(std::string_view()); };
   GgufTokenizerData data;
   data.model = text("tokenizer.ggml.model");
-  if (data.model.empty()) bad_input(file.path(), " carries no tokenizer; give --token-ids");
+  if (data.model.empty() || data.model == "no_vocab" || data.model == "none") bad_input(file.path(), " carries no tokenizer; give --token-ids");
   data.pre = text("tokenizer.ggml.pre");
   data.tokens = file.get_string_array("tokenizer.ggml.tokens");
   for (const int64_t type : file.get_int_array("tokenizer.ggml.token_type")) data.token_type.push_back(static_cast<int32_t>(type));
@@ -44,8 +48,13 @@ std::unique_ptr<Tokenizer> open_tokenizer(const std::string& model_path) {
     const GgufFile file(model_path);
     return Tokenizer::from_gguf(tokenizer_data(file));
   }
-  if (!fs::exists(fs::path(model_path) / "tokenizer.json"))
+  if (!fs::exists(fs::path(model_path) / "tokenizer.json")) {
+    for (const char* other : {"tokenizer.model", "tekken.json", "vocab.json", "vocab.txt", "spiece.model"})
+      if (fs::exists(fs::path(model_path) / other))
+        bad_input("model directory ", model_path, " has no tokenizer.json, and ", other,
+                  " is not read; let transformers save the tokenizer once (save_pretrained), or give --token-ids");
     bad_input("model directory ", model_path, " has no tokenizer.json; give --token-ids");
+  }
   return Tokenizer::from_hf_directory(model_path);
 }
 
