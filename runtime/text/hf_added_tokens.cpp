@@ -4,6 +4,7 @@
 #include <charconv>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <unordered_map>
 
 #include "kernels/core/check.h"
 #include "kernels/core/log.h"
@@ -28,7 +29,7 @@ AddedToken read_token(const Json& entry, bool special = false) {
 
 class AddedTokens {
  public:
-  explicit AddedTokens(TokenizerParts& parts) : parts_(parts) {}
+  explicit AddedTokens(TokenizerParts& parts) : parts_(parts), next_id_(parts.bpe.vocabulary().size()) {}
 
   void add_listed(const Json& entry) {
     AddedToken token = read_token(entry);
@@ -37,14 +38,15 @@ class AddedTokens {
     if (token.id < 0 || token.id >= kMaxVocabulary) {
       bad_input("added token '", token.content, "' has id ", token.id, "; ids lie between 0 and ", kMaxVocabulary - 1);
     }
-    parts_.added_tokens.push_back(std::move(token));
+    append(std::move(token));
   }
 
   // Gives a token of the other files its id; one that is listed already gets the new flags.
   void add(AddedToken token, std::optional<int64_t> told_id) {
     if (token.content.empty()) return;
     AddedToken* known = find(token.content);
-    token.id = known ? known->id : id_of(token.content);
+    const int32_t in_vocabulary = parts_.bpe.vocabulary().find(token.content);
+    token.id = known ? known->id : in_vocabulary != kNoToken ? in_vocabulary : next_id_;
     if (told_id && *told_id != token.id) {
       log_warn("the added token '", token.content, "' has id ", token.id, ", as Hugging Face gives it; the file says ",
                *told_id);
@@ -53,25 +55,25 @@ class AddedTokens {
       token.special |= known->special;  // once special, always
       *known = std::move(token);
     } else {
-      parts_.added_tokens.push_back(std::move(token));
+      append(std::move(token));
     }
   }
 
   AddedToken* find(const std::string& content) {
-    const auto found = std::ranges::find(parts_.added_tokens, content, &AddedToken::content);
-    return found == parts_.added_tokens.end() ? nullptr : &*found;
+    const auto found = places_.find(content);
+    return found == places_.end() ? nullptr : &parts_.added_tokens[found->second];
   }
 
  private:
-  int32_t id_of(const std::string& content) const {
-    const Vocabulary& vocabulary = parts_.bpe.vocabulary();
-    if (const int32_t id = vocabulary.find(content); id != kNoToken) return id;
-    int32_t next = vocabulary.size();
-    for (const AddedToken& token : parts_.added_tokens) next = std::max(next, token.id + 1);
-    return next;
+  void append(AddedToken token) {
+    next_id_ = std::max(next_id_, token.id + 1);
+    places_.emplace(token.content, parts_.added_tokens.size());
+    parts_.added_tokens.push_back(std::move(token));
   }
 
   TokenizerParts& parts_;
+  std::unordered_map<std::string, size_t> places_;  // in added_tokens, by content
+  int32_t next_id_;
 };
 
 // Special tokens by what they are for, and more of no name.
