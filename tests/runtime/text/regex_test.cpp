@@ -26,8 +26,8 @@ std::string hash_words(const std::string& pattern, const std::vector<std::string
       for (const std::string& word : words(pattern, text, behavior)) all += word + '\0';
     }
   }
-  return hash_ids(
-      Ids(reinterpret_cast<const unsigned char*>(all.data()), reinterpret_cast<const unsigned char*>(&*all.end())));
+  const auto* bytes = reinterpret_cast<const unsigned char*>(all.data());
+  return hash_ids(Ids(bytes, bytes + all.size()));
 }
 
 std::string refusal(const std::string& pattern) {
