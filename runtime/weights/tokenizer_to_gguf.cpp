@@ -50,8 +50,8 @@ class TokenizerWriter {
         parts_(read_hf_tokenizer(directory)) {}
 
   void write(int64_t vocab_size) {
-    const std::string pre = pre_tokenizer_name();
     check_model();
+    const std::string pre = pre_tokenizer_name();
     check_added_tokens();
     writer_.put_string("tokenizer.ggml.model", "gpt2");
     writer_.put_string("tokenizer.ggml.pre", pre);
@@ -92,7 +92,8 @@ class TokenizerWriter {
   }
 
   void check_model() const {
-    if (member(model(), "byte_fallback") == true) refuse("the model's byte_fallback is true");
+    if (member(model(), "byte_fallback") == true)
+      bad_input(path_, ": only byte-level BPE is converted to GGUF; this model falls back to bytes, as SentencePiece's do");
     if (const json& unk = member(model(), "unk_token"); unk.is_string())
       for (int byte = 0; byte < 256; ++byte) {
         std::string piece;
