@@ -72,6 +72,26 @@ TEST(TokenizerGguf, SentencePieceAgrees) {
   EXPECT_EQ(tokenizer->eos_id(), 2);
 }
 
+TEST(TokenizerGguf, SentencePieceHasIdsOfItsOwn) {
+  GgufFixture fixture("llama2");
+  fixture.as_sentencepiece();
+  fixture.data.unknown_id = fixture.data.bos_id = fixture.data.eos_id = std::nullopt;
+  const auto tokenizer = Tokenizer::from_gguf(fixture.data);
+  EXPECT_EQ(tokenizer->bos_id(), 1);
+  EXPECT_EQ(tokenizer->eos_id(), 2);
+  EXPECT_EQ(tokenizer->encode("", true, true), Ids{1});
+}
+
+TEST(TokenizerGguf, ATokenThatEndsATextIsSpecial) {
+  GgufFixture fixture("gpt2");
+  fixture.as_byte_level("gpt-2");
+  const Ids ids = Tokenizer::from_gguf(fixture.data)->encode("x the", false, true);
+  fixture.data.end_ids = {ids.back()};  // " the", a token like any other
+  const auto tokenizer = Tokenizer::from_gguf(fixture.data);
+  EXPECT_TRUE(tokenizer->is_special(ids.back()));
+  EXPECT_EQ(tokenizer->decode(ids, true), "x");
+}
+
 TEST(TokenizerGguf, FlagsDecideWhatIsAdded) {
   GgufFixture fixture("llama2");
   fixture.as_sentencepiece();
