@@ -52,7 +52,7 @@ void add_engine_flags(CLI::App& command, EngineConfig& c, const char* pp_flag) {
   command.add_option("--max-batch-tokens", c.max_batch_tokens, "tokens of one step at most; longer prompts are prefilled in chunks")
       ->check(range(1, 1 << 20))->capture_default_str()->group(group);
   command.add_option("--kv-memory", c.kv_memory, "KV cache a rank, in bytes or with K, M or G (of 1024)")
-      ->transform(CLI::AsSizeValue(false))->default_str("what --max-seqs of --max-model-len need, at most a quarter of RAM")->group(group);
+      ->transform(CLI::AsSizeValue(false))->default_str("what --max-seqs of --max-model-len need, at most a quarter of the memory of the machine or container, beside the weights")->group(group);
   command.add_option("--block-size", c.block_size, "positions a KV block, a multiple of 16")->check(range(16, 4096))->capture_default_str()->group(group);
 }
 

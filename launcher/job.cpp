@@ -15,9 +15,9 @@ namespace {
 }  // namespace
 
 int run_job(const CommonOptions& options, const std::function<void(Engine&)>& fn) {
-  const std::unique_ptr<Engine> engine =
+  std::unique_ptr<Engine> engine =
       Engine::create(options.model, options.engine, under_mpi_launcher() ? mpi_rank() : single_rank());
-  const Mesh& mesh = engine->info().mesh;
+  const Mesh mesh = engine->info().mesh;
   try {
     if (mesh.rank != 0) {
       engine->serve_steps();
@@ -28,9 +28,11 @@ int run_job(const CommonOptions& options, const std::function<void(Engine&)>& fn
     return 0;
   } catch (const InputError& error) {
     if (mesh.rank != 0) end_job(mesh.rank, error);
-    throw;  // rank 0's own: its engine releases the others
+    engine.reset();  // rank 0's own error: the others are released; a communicator that dies by an exception would end them
+    throw;
   } catch (const WorkError&) {
-    throw;  // as above
+    engine.reset();
+    throw;
   } catch (const std::exception& error) {
     if (mesh.world > 1) end_job(mesh.rank, error);
     throw;

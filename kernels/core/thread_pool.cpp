@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "kernels/core/check.h"
+#include "kernels/core/host_limits.h"
 
 namespace weft {
 namespace {
@@ -56,21 +57,24 @@ bool spin_until(Done done) {
 
 }  // namespace
 
-int available_cpus() { return static_cast<int>(affinity_mask().size()); }
+int affinity_cpus() { return static_cast<int>(affinity_mask().size()); }
 
-std::vector<int> place_threads(int threads, int local_rank, int local_size) {
+int available_cpus() { return static_cast<int>(std::clamp(cpu_quota(), 1.0, static_cast<double>(affinity_cpus()))); }
+
+CpuClaim place_threads(int threads, int local_rank, int local_size) {
   const char* pin = std::getenv("WEFT_PIN");
   if (pin && std::string_view(pin) == "0") return {};
-  const std::vector<int> cpus = affinity_mask();
+  std::vector<int> cpus = affinity_mask();
   // A foreign launcher may already have given each rank its own CPUs; then every rank's mask is its own share.
   const bool own_mask = static_cast<int>(cpus.size()) == threads;
-  const int first = own_mask ? 0 : local_rank * threads;
   if (!own_mask && local_size * threads > static_cast<int>(cpus.size())) return {};
-  return {cpus.begin() + first, cpus.begin() + first + threads};
+  if (!own_mask) std::rotate(cpus.begin(), cpus.begin() + local_rank * threads, cpus.end());  // ranks start to look apart
+  return {cpus, threads};
 }
 
-ThreadPool::ThreadPool(int threads, const std::vector<int>& cpus) : shares_(std::max(threads, 1)) {
+ThreadPool::ThreadPool(int threads, CpuClaim claim) : cpus_(std::move(claim)), shares_(std::max(threads, 1)) {
   WEFT_CHECK(threads >= 1, threads);
+  const std::vector<int>& cpus = cpus_.cpus();
   if (!cpus.empty()) pin_this_thread(cpus[0]);
   for (int i = 1; i < threads; ++i)
     workers_.emplace_back([this, i, cpu = cpus.empty() ? -1 : cpus[i]] { work(i, cpu); });

@@ -8,18 +8,20 @@
 #include <type_traits>
 #include <vector>
 
+#include "kernels/core/cpu_claim.h"
+
 namespace weft {
 
-// CPUs for the `threads` threads of local rank `local_rank`, out of this process's affinity mask; empty = do not pin
-// (the ranks of this host want more threads than there are CPUs, or WEFT_PIN=0).
-std::vector<int> place_threads(int threads, int local_rank, int local_size);
+// CPUs for the `threads` threads of local rank `local_rank`, out of this process's affinity mask; none = do not pin
+// (the ranks of this host want more threads than there are CPUs, other Weft processes hold them, or WEFT_PIN=0).
+CpuClaim place_threads(int threads, int local_rank, int local_size);
 
-// CPUs in this process's affinity mask.
-int available_cpus();
+int affinity_cpus();   // CPUs in this process's affinity mask
+int available_cpus();  // those it may keep busy: no more than its cgroup's quota pays for in full, at least one
 
 class ThreadPool {
  public:
-  explicit ThreadPool(int threads, const std::vector<int>& cpus = {});
+  explicit ThreadPool(int threads, CpuClaim cpus = {});
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
@@ -73,6 +75,7 @@ class ThreadPool {
     std::atomic<int64_t> next = 0;  // piece
     int64_t end = 0;
   };
+  CpuClaim cpus_;
   Call call_;
   alignas(64) std::atomic<uint32_t> finished_ = 0;  // jobs, counted once for every worker
   alignas(64) std::vector<Share> shares_;

@@ -20,7 +20,7 @@ struct EngineConfig {
   int max_seqs = 64;
   int max_batch_tokens = 512;  // rows of a step: prefill chunks and decode rows together
   // Bytes for the KV cache of this rank; 0: what max_model_len and max_seqs need, at most this rank's share
-  // of a quarter of the memory this machine or container has.
+  // of a quarter of the memory this machine or container has, and no more than weights and workspace leave.
   int64_t kv_memory = 0;
   int block_size = 32;  // positions a block
 };

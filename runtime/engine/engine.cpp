@@ -6,18 +6,34 @@
 #include "runtime/engine/agree.h"
 #include "runtime/engine/settings.h"
 #include "runtime/engine/step_engine.h"
+#include "runtime/models/anatomy.h"
 #include "runtime/weights/tied_head.h"
 
 namespace weft {
 namespace {
 
-void log_settings(const std::string& path, const EngineInfo& info, const ModelConfig& config) {
+// This rank's weights as they will be loaded, before they are.
+int64_t weight_bytes(const ModelConfig& config, const Mesh& mesh, const Checkpoint& checkpoint) {
+  const auto stored = [&](const WeightRule& rule) {
+    for (const WeightSource& source : rule.sources)
+      if (checkpoint.has(source.name)) {
+        const DType dtype = checkpoint.info(source.name).dtype;
+        if (rule.cols % dtype_info(dtype).block_elements == 0) return dtype;
+      }
+    return DType::f32;  // missing, or of another shape: the loader says so
+  };
+  return anatomy(config, mesh, DType::f32, stored).rank_weight_bytes.at(mesh.rank);
+}
+
+void log_settings(const std::string& path, const EngineInfo& info, const ModelConfig& config, const MemoryLimit& share) {
   log_info(path, " (", config.model_type, "): ", info.mesh.describe(), ", ", info.threads, " threads a rank, arithmetic ",
-           name(info.arithmetic), ", ", info.weight_bytes >> 20, " MiB weights on rank 0");
+           name(info.arithmetic));
   if (config.head_differs) log_warn(kHeadDiffers);
   log_info("max-model-len ", info.max_model_len, " (the model's own: ", config.max_position_embeddings, "), KV cache ",
-           name(info.kv_dtype), ": ", info.kv_blocks, " blocks of ", info.block_size, ", up to ", info.kv_bytes >> 20,
-           " MiB on rank 0");
+           name(info.kv_dtype), ": ", info.kv_blocks, " blocks of ", info.block_size);
+  log_info("memory of rank 0: ", info.weight_bytes >> 20, " MiB weights, ", info.workspace_bytes >> 20,
+           " MiB workspace, up to ", info.kv_bytes >> 20, " MiB KV cache; its share of ", share.source, ": ",
+           share.limit >> 20, " MiB, of which ", share.available >> 20, " were available");
 }
 
 }  // namespace
@@ -33,11 +49,14 @@ std::unique_ptr<Engine> Engine::create(const std::string& model_path, const Engi
   std::unique_ptr<Checkpoint> checkpoint;
   ModelConfig model_config;
   Settings settings;
+  MemoryLimit share;  // measured before any rank takes memory
   agree(host, [&] {
     check_config(config);
     checkpoint = Checkpoint::open(model_path);
     model_config = read_model_config(*checkpoint);
     settings = resolve(config, model_config, *checkpoint, host.size(), host.rank());
+    share = share_of(memory_limit(), comm.local_size);
+    check_weights_fit(weight_bytes(model_config, settings.mesh, *checkpoint), share);
     return std::string();
   });
   settings.threads = resolve_threads(config.threads, host);
@@ -49,9 +68,10 @@ std::unique_ptr<Engine> Engine::create(const std::string& model_path, const Engi
                                         place_threads(settings.threads, comm.local_rank, comm.local_size));
     model = Model::load(*checkpoint, model_config, settings.mesh, *pool);
     checkpoint.reset();
+    const int64_t taken = model->weight_bytes() + workspace_bytes(*model, settings);
     const KvShape shape{model_config.n_layers, model->kv_heads(), model_config.head_dim, settings.block_size,
                         settings.kv_dtype};
-    return std::to_string(affordable_blocks(config, settings, shape, comm.local_size));
+    return std::to_string(affordable_blocks(config, settings, shape, share, taken));
   });
 
   std::unique_ptr<Engine> engine;
@@ -63,7 +83,7 @@ std::unique_ptr<Engine> Engine::create(const std::string& model_path, const Engi
     engine = std::make_unique<StepEngine>(std::move(model), std::move(pool), settings, std::move(comm));
     return std::string();
   });
-  if (engine->info().mesh.rank == 0) log_settings(model_path, engine->info(), engine->model());
+  if (engine->info().mesh.rank == 0) log_settings(model_path, engine->info(), engine->model(), share);
   return engine;
 }
 

@@ -22,7 +22,7 @@ struct EngineInfo {
   int threads = 1;
   int64_t max_model_len = 0;
   int64_t kv_blocks = 0, block_size = 0;   // the minimum over ranks
-  int64_t weight_bytes = 0, kv_bytes = 0;  // of this rank
+  int64_t weight_bytes = 0, workspace_bytes = 0, kv_bytes = 0;  // of this rank
 };
 
 // The sentence about logits with NaN or infinity after `tokens` tokens of a sequence.

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <fstream>
 #include <map>
 
 #include "kernels/core/check.h"
@@ -15,6 +14,7 @@ namespace weft {
 namespace {
 
 constexpr int64_t kDefaultModelLen = 8192;
+constexpr int64_t kOthers = 256 << 20;  // at most, for what grows beside: MPI, page tables, the coordinator
 constexpr int64_t kScoreRows = 64;  // logit rows of a step that score() may ask for, whatever max_seqs is
 
 void check_range(const char* flag, int64_t value, int64_t low, int64_t high) {
@@ -22,26 +22,23 @@ void check_range(const char* flag, int64_t value, int64_t low, int64_t high) {
     bad_input(flag, " is ", value, "; it must be between ", low, " and ", high);
 }
 
-// Host name and affinity mask: equal for ranks that compete for the same CPUs.
-std::string cpu_identity() {
+std::string host_name() {
   char host[256] = {};
   gethostname(host, sizeof host - 1);
-  std::string identity = host;
+  return host;
+}
+
+std::string affinity() {
+  std::string cpus;
   cpu_set_t set;
   CPU_ZERO(&set);
   if (sched_getaffinity(0, sizeof set, &set) == 0)
     for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu)
-      if (CPU_ISSET(cpu, &set)) identity += cat(" ", cpu);
-  return identity;
+      if (CPU_ISSET(cpu, &set)) cpus += cat(" ", cpu);
+  return cpus;
 }
 
-// Memory this process may use: RAM, or less inside a container (cgroup v2).
-int64_t usable_memory() {
-  const int64_t ram = int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGESIZE);
-  int64_t limit = 0;
-  std::ifstream("/sys/fs/cgroup/memory.max") >> limit;  // "max" leaves it 0
-  return limit > 0 ? std::min(ram, limit) : ram;
-}
+int64_t mib(int64_t bytes) { return bytes >> 20; }
 
 }  // namespace
 
@@ -115,20 +112,42 @@ Settings resolve(const EngineConfig& config, const ModelConfig& model, const Che
 }
 
 int resolve_threads(int requested, HostComm& host) {
-  const std::string mine = cpu_identity();
+  const std::string machine = host_name() + "\n", mine = machine + affinity();
   const std::vector<std::string> all = host.all_gather(mine);
-  const int cpus = available_cpus(), sharers = static_cast<int>(std::count(all.begin(), all.end(), mine));
-  if (requested == 0) return std::max(1, cpus / sharers);
+  const auto ranks = [&](auto like_mine) { return static_cast<int>(std::count_if(all.begin(), all.end(), like_mine)); };
+  const int same_cpus = ranks([&](const std::string& rank) { return rank == mine; });
+  const int same_quota = ranks([&](const std::string& rank) { return rank.starts_with(machine); });
+  const int cpus = available_cpus();
+  if (requested == 0) return std::max(1, std::min(affinity_cpus() / same_cpus, cpus / same_quota));
   if (requested > cpus)
     log_warn("rank ", host.rank(), ": ", requested, " threads asked for on ", cpus,
              " CPUs; they will wait for each other");
   return requested;
 }
 
-int64_t affordable_blocks(const EngineConfig& config, const Settings& s, const KvShape& shape,
-                          int local_size) {
+MemoryLimit share_of(MemoryLimit limit, int local_size) {
+  limit.limit /= local_size;
+  limit.available /= local_size;
+  return limit;
+}
+
+void check_weights_fit(int64_t bytes, const MemoryLimit& share) {
+  if (bytes > share.available)
+    bad_input("the weights take ", mib(bytes), " MiB a rank; a rank's share of ", share.source, " is ", mib(share.limit),
+              " MiB, of which ", mib(share.available), " are free");
+}
+
+int64_t affordable_blocks(const EngineConfig& config, const Settings& s, const KvShape& shape, const MemoryLimit& share,
+                          int64_t taken) {
+  const int64_t room = share.available - taken - std::min(share.limit / 16, kOthers);
+  const auto refuse = [&](const auto&... wish) {
+    bad_input(wish..., "; a rank's share of ", share.source, " is ", mib(share.limit), " MiB, and beside ", mib(taken),
+              " MiB of weights and workspace ", mib(std::max<int64_t>(room, 0)), " are free");
+  };
+  if (config.kv_memory > room) refuse("--kv-memory asks for ", mib(config.kv_memory), " MiB a rank");
+  if (room < shape.block_bytes()) refuse("a KV block takes ", shape.block_bytes(), " bytes");
   const int64_t wanted = s.max_seqs * ((s.max_model_len + s.block_size - 1) / s.block_size);
-  const int64_t bytes = config.kv_memory > 0 ? config.kv_memory : usable_memory() / 4 / local_size;
+  const int64_t bytes = config.kv_memory > 0 ? config.kv_memory : std::min(share.limit / 4, room);
   const int64_t blocks = bytes / shape.block_bytes();
   if (blocks == 0) bad_input("--kv-memory: ", bytes, " bytes hold no block; one needs ", shape.block_bytes());
   const int64_t addressable = (int64_t{1} << 31) / s.block_size;  // slots are i32

@@ -1,6 +1,7 @@
 #pragma once
 // EngineConfig's `auto` and 0 values resolved against the model, the machine and the other ranks.
 #include "kernels/core/dtype.h"
+#include "kernels/core/host_limits.h"
 #include "parallel/communicator.h"
 #include "parallel/mesh.h"
 #include "runtime/engine/config.h"
@@ -33,14 +34,21 @@ Settings resolve(const EngineConfig& config, const ModelConfig& model, const Che
 Arithmetic default_arithmetic(const Checkpoint& checkpoint);
 DType default_kv_dtype(Arithmetic arithmetic);
 
-// This rank's threads: those asked for (with a warning if the affinity mask has fewer CPUs), else its share
-// of the CPUs: those of its affinity mask, divided by the number of ranks that have the same mask on the same
-// host. A collective.
+// This rank's threads: those asked for (with a warning if there are fewer CPUs), else its share of the CPUs:
+// those of its affinity mask, divided by the number of ranks that have the same mask on the same host, and no
+// more than its share, among all ranks of the host, of what the cgroup's quota pays for. A collective.
 int resolve_threads(int requested, HostComm& host);
 
-// Blocks this rank has memory for: those of kv_memory, else what max_seqs sequences of max_model_len need, at
-// most this rank's share of a quarter of RAM.
-int64_t affordable_blocks(const EngineConfig& config, const Settings& settings, const KvShape& shape, int local_size);
+// Every number divided by the ranks of this machine.
+MemoryLimit share_of(MemoryLimit limit, int local_size);
+
+// Refuses weights that are larger than what is available of `share`.
+void check_weights_fit(int64_t bytes, const MemoryLimit& share);
+
+// Blocks this rank has memory for beside the `taken` bytes of its weights and workspace: those of kv_memory,
+// else what max_seqs sequences of max_model_len need, at most a quarter of the share. Refuses what is not there.
+int64_t affordable_blocks(const EngineConfig& config, const Settings& settings, const KvShape& shape,
+                          const MemoryLimit& share, int64_t taken);
 
 // Cuts max_model_len to what the blocks hold; refuses when the user asked for more.
 void fit_model_len(Settings& settings, const EngineConfig& config);

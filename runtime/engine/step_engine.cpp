@@ -12,8 +12,8 @@ KvShape kv_shape(const Model& model, const Settings& s) {
   return {config.n_layers, model.kv_heads(), config.head_dim, s.block_size, s.kv_dtype};
 }
 
-int64_t workspace_bytes(const Model& model, const Settings& s, int threads) {
-  return Arena::padded(model.workspace(s.limits, s.mesh.world, s.arithmetic, threads)) +
+int64_t arena_bytes(const Model& model, const Settings& s) {
+  return Arena::padded(model.workspace(s.limits, s.mesh.world, s.arithmetic, s.threads)) +
          Arena::padded(sample_workspace(model.config().vocab_size));
 }
 
@@ -33,6 +33,11 @@ void warn_if_beyond_training(size_t tokens, const ModelConfig& config) {
 
 }  // namespace
 
+int64_t workspace_bytes(const Model& model, const Settings& s) {
+  const int64_t logits = s.mesh.rank == 0 ? s.limits.max_rows * model.config().vocab_size : 0;
+  return arena_bytes(model, s) + logits * static_cast<int64_t>(sizeof(float));
+}
+
 StepEngine::StepEngine(std::unique_ptr<Model> model, std::unique_ptr<ThreadPool> pool, const Settings& s, RankComm&& comm)
     : model_(std::move(model)),
       pool_(std::move(pool)),
@@ -44,8 +49,9 @@ StepEngine::StepEngine(std::unique_ptr<Model> model, std::unique_ptr<ThreadPool>
             .kv_blocks = s.kv_blocks,
             .block_size = s.block_size,
             .weight_bytes = model_->weight_bytes(),
+            .workspace_bytes = workspace_bytes(*model_, s),
             .kv_bytes = kv_shape(*model_, s).block_bytes() * s.kv_blocks},
-      workspace_(workspace_bytes(*model_, s, pool_->threads())),
+      workspace_(arena_bytes(*model_, s)),
       context_{*pool_, workspace_},
       kv_(kv_shape(*model_, s), s.kv_blocks),
       runner_(*model_, kv_, Parallel{*comm.tensors, context_, s.arithmetic}, s.limits, s.max_seqs,

@@ -11,6 +11,9 @@
 
 namespace weft {
 
+// Bytes a rank's engine takes beside weights and KV cache.
+int64_t workspace_bytes(const Model& model, const Settings& settings);
+
 class StepEngine final : public Engine {
  public:
   // settings are equal on all ranks but for mesh.rank. comm is taken only when the constructor can no longer

@@ -98,11 +98,42 @@ TEST(AffordableBlocks, AreThoseNeededOrThoseThatFit) {
   const KvShape shape{.n_layers = 2, .kv_heads = 1, .head_dim = 8, .block_size = 16, .dtype = DType::f16};
   ASSERT_EQ(shape.block_bytes(), 2 * 2 * 8 * 16 * 2);
   EngineConfig config;
-  EXPECT_EQ(affordable_blocks(config, s, shape, 1), 21);
-  config.kv_memory = 5 * shape.block_bytes() + 1;
-  EXPECT_EQ(affordable_blocks(config, s, shape, 1), 5);
-  config.kv_memory = shape.block_bytes() - 1;
-  EXPECT_THROW(affordable_blocks(config, s, shape, 1), InputError);
+  const int64_t block = shape.block_bytes();
+  const MemoryLimit roomy{64 * 1000 * block, 64 * 1000 * block, "RAM"};
+  EXPECT_EQ(affordable_blocks(config, s, shape, roomy, 0), 21);
+  config.kv_memory = 5 * block + 1;
+  EXPECT_EQ(affordable_blocks(config, s, shape, roomy, 0), 5);
+  config.kv_memory = block - 1;
+  EXPECT_THROW(affordable_blocks(config, s, shape, roomy, 0), InputError);
+}
+
+// Weights, workspace, KV cache and a sixteenth for others never exceed what is available.
+TEST(AffordableBlocks, AreWhatWeightsLeave) {
+  Settings s;
+  s.max_model_len = 8192;
+  s.max_seqs = 64;
+  s.block_size = 16;
+  const KvShape shape{.n_layers = 2, .kv_heads = 1, .head_dim = 8, .block_size = 16, .dtype = DType::f16};
+  const int64_t block = shape.block_bytes();
+  const MemoryLimit share{64 * block, 60 * block, "/sys/fs/cgroup/box/memory.max"};
+  EngineConfig config;
+  EXPECT_EQ(affordable_blocks(config, s, shape, share, 0), 16) << "a quarter";
+  EXPECT_EQ(affordable_blocks(config, s, shape, share, 50 * block), 6) << "60 - 50 - 64 / 16";
+  EXPECT_THAT([&] { affordable_blocks(config, s, shape, share, 56 * block); },
+              ::testing::ThrowsMessage<InputError>(::testing::HasSubstr("/sys/fs/cgroup/box/memory.max")));
+  config.kv_memory = 6 * block;
+  EXPECT_EQ(affordable_blocks(config, s, shape, share, 50 * block), 6);
+  config.kv_memory = 7 * block;
+  EXPECT_THAT([&] { affordable_blocks(config, s, shape, share, 50 * block); },
+              ::testing::ThrowsMessage<InputError>(::testing::HasSubstr("--kv-memory asks for")));
+}
+
+TEST(WeightsFit, OrTheSentenceNamesTheLimit) {
+  const MemoryLimit share = share_of({700 << 20, 600 << 20, "/sys/fs/cgroup/box/memory.max"}, 2);
+  check_weights_fit(300 << 20, share);
+  EXPECT_THAT([&] { check_weights_fit(301 << 20, share); },
+              ::testing::ThrowsMessage<InputError>("the weights take 301 MiB a rank; a rank's share of "
+                                                   "/sys/fs/cgroup/box/memory.max is 350 MiB, of which 300 are free"));
 }
 
 TEST(FitModelLen, CutsTheDefaultAndRefusesAWish) {
