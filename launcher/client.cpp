@@ -96,7 +96,7 @@ v1::GenerateRequest Client::request(const std::string& prompt) const {
   s.set_top_p(options_.sampling.top_p);
   s.set_min_p(options_.sampling.min_p);
   s.set_repetition_penalty(options_.sampling.repetition_penalty);
-  s.set_seed(options_.sampling.seed);
+  if (options_.seed) s.set_seed(*options_.seed);
   r.set_max_tokens(options_.max_tokens);
   r.set_ignore_eos(options_.ignore_eos);
   r.set_cache_salt(options_.cache_salt);

@@ -24,6 +24,7 @@ struct GenerateOptions {
   bool chat = false;                     // the prompt is one user message, put into the model's chat template
   int max_tokens = 128;
   SamplingParams sampling;
+  std::optional<uint64_t> seed;  // none: a fresh one
   std::vector<std::string> stop;
   bool ignore_eos = false;
   bool json = false;

@@ -56,7 +56,7 @@ void add_engine_flags(CLI::App& command, EngineConfig& c, const char* pp_flag) {
   command.add_option("--block-size", c.block_size, "positions a KV block, a multiple of 16")->check(range(16, 4096))->capture_default_str()->group(group);
 }
 
-void add_sampling_flags(CLI::App& command, SamplingParams& s, std::vector<std::string>& stop) {
+void add_sampling_flags(CLI::App& command, SamplingParams& s, std::optional<uint64_t>& seed, std::vector<std::string>& stop) {
   const char* group = "Sampling";
   command.add_option("--temperature", s.temperature, "0 is greedy")
       ->check(sampling_value(&SamplingParams::temperature, "0 … 100"))->capture_default_str()->group(group);
@@ -68,7 +68,8 @@ void add_sampling_flags(CLI::App& command, SamplingParams& s, std::vector<std::s
       ->check(sampling_value(&SamplingParams::min_p, "0 … 1"))->capture_default_str()->group(group);
   command.add_option("--repetition-penalty", s.repetition_penalty, "above 1 discourages tokens seen before")
       ->check(sampling_value(&SamplingParams::repetition_penalty, "above 0, at most 100"))->capture_default_str()->group(group);
-  command.add_option("--seed", s.seed, "draws depend on the seed and the position only")->capture_default_str()->group(group);
+  command.add_option("--seed", seed, "draws depend on the seed and the position only; --json tells it")
+      ->default_str("a fresh one each time")->group(group);
   command.add_option("--stop", stop, "end before this text; may be given several times")->group(group);
 }
 

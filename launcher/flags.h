@@ -1,5 +1,7 @@
 #pragma once
 // Flags several commands share, each defined once.
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,7 +19,9 @@ namespace weft {
 void add_mesh_flags(CLI::App& command, MeshRequest& mesh, const char* pp_flag = "--pp");
 // Mesh flags, and --dtype ... --block-size.
 void add_engine_flags(CLI::App& command, EngineConfig& config, const char* pp_flag = "--pp");
-void add_sampling_flags(CLI::App& command, SamplingParams& sampling, std::vector<std::string>& stop);
+// All of SamplingParams but the seed, which is left empty if none is given.
+void add_sampling_flags(CLI::App& command, SamplingParams& sampling, std::optional<uint64_t>& seed,
+                        std::vector<std::string>& stop);
 void add_log_level(CLI::App& command, std::string& level);
 
 }  // namespace weft

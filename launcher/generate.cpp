@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <random>
 #include <sstream>
 
 #include "kernels/core/check.h"
@@ -90,13 +91,18 @@ struct Timings {
 struct Result {
   std::vector<int32_t> prompt_ids, ids;
   FinishReason finish = FinishReason::none;
-  uint64_t fingerprint = 0;
+  uint64_t seed = 0, fingerprint = 0;
   Timings timings;
   double prefill_rate() const { return static_cast<double>(prompt_ids.size()) / timings.ttft_s; }
   double decode_rate() const {
     return ids.size() > 1 ? static_cast<double>(ids.size() - 1) / (timings.last_s - timings.ttft_s) : 0;
   }
 };
+
+uint64_t fresh_seed() {
+  std::random_device random;
+  return uint64_t{random()} << 32 | random();
+}
 
 void generate(Engine& engine, const GenerateOptions& o, Output& output, Result& result) {
   constexpr RequestId kId = 1;
@@ -107,6 +113,7 @@ void generate(Engine& engine, const GenerateOptions& o, Output& output, Result& 
   request.max_tokens = o.max_tokens;
   request.ignore_eos = o.ignore_eos;
   request.sampling = o.sampling;
+  request.sampling.seed = result.seed;
   engine.submit(request);
   while (engine.has_work()) {
     for (const TokenEvent& event : engine.step()) {
@@ -138,6 +145,7 @@ void report(const GenerateOptions& o, const Engine& engine, const Result& r, con
                                            {"ttft_s", r.timings.ttft_s},
                                            {"prefill_tok_s", r.prefill_rate()},
                                            {"decode_tok_s", r.decode_rate()}}},
+                                         {"seed", r.seed},
                                          {"mesh", mesh},
                                          {"fingerprint", hex(r.fingerprint)}};
     std::printf("%s\n", json.dump().c_str());
@@ -169,6 +177,7 @@ int run_generate(const GenerateOptions& o) {
   const Stopwatch load;
   return run_job(o.common, [&](Engine& engine) {
     Result result;
+    result.seed = o.seed ? *o.seed : fresh_seed();
     std::unique_ptr<Tokenizer> tokenizer;
     if (!o.token_ids) tokenizer = open_tokenizer(o.common.model);
     result.timings.load_s = load.seconds();

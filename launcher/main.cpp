@@ -94,7 +94,7 @@ void Program::add_generate() {
   sub->add_option("--max-tokens", generate.max_tokens, "tokens to generate at most")->check(range(1, 1 << 30))->capture_default_str();
   sub->add_flag("--ignore-eos", generate.ignore_eos, "go on after the end-of-sequence token");
   sub->add_flag("--json", generate.json, "print one JSON object instead of the text");
-  add_sampling_flags(*sub, generate.sampling, generate.stop);
+  add_sampling_flags(*sub, generate.sampling, generate.seed, generate.stop);
 
   sub = command("score", "Raw logits of given token ids, for checking against other implementations",
                 [this] { return run_score(score); });
@@ -203,7 +203,7 @@ void Program::add_serving() {
   sub->add_flag("--json", client.json, "print JSON instead of the text");
   sub->add_option("--wait", client.wait_s, "seconds to wait for the server to be ready")->check(range(0.0, 86400.0))->capture_default_str();
   sub->add_option("--timeout", client.timeout_s, "deadline of the call in seconds; 0: none")->check(range(0.0, 1e9))->capture_default_str();
-  add_sampling_flags(*sub, client.sampling, client.stop);
+  add_sampling_flags(*sub, client.sampling, client.seed, client.stop);
 
   sub = command("stats", "What a server says of itself: state, requests, tokens, its engine", [this] { return run_stats(stats); });
   sub->add_option("--target", stats.target, "HOST:PORT of the server")->type_name("ADDRESS")->capture_default_str();

@@ -37,7 +37,8 @@ struct ClientOptions {
   std::optional<std::string> batch;  // JSON lines: {"prompt": text | "token_ids": [...], "max_tokens": ..., ...}
   bool chat = false;                 // prompts are user messages, put into the model's chat template
   int max_tokens = 256;
-  SamplingParams sampling;  // seed 0 is a seed like any other
+  SamplingParams sampling;
+  std::optional<uint64_t> seed;  // none: the server draws one for each request
   std::vector<std::string> stop;
   bool ignore_eos = false;
   std::string cache_salt;  // requests of different salts share no cached prefix

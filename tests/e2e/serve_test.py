@@ -68,6 +68,18 @@ class Serve(unittest.TestCase):
         gone = ask()
         self.assertEqual((gone.code, gone.err), (1, f"weft: no server at {server.address}; start one with weft serve, or name another with --target\n"))
 
+    def test_a_sampled_answer_has_a_fresh_seed_that_repeats_it(self):
+        sampled = ("--temperature", 1, "--max-tokens", 12)
+        with Server(TINY, "--dtype", "f32") as server:
+            first, second = answer(server, *sampled), answer(server, *sampled)
+            self.assertNotEqual(first["seed"], second["seed"])
+            self.assertEqual(answer(server, *sampled, "--seed", first["seed"])["token_ids"], first["token_ids"])
+        alone = [weft.generate(TINY, "--prompt", PROMPT, "--ignore-eos", *sampled) for _ in range(2)]
+        self.assertNotEqual(alone[0]["seed"], alone[1]["seed"])
+        for seed, ids in ((first["seed"], first["token_ids"]), (alone[0]["seed"], alone[0]["token_ids"])):
+            again = weft.generate(TINY, "--prompt", PROMPT, "--ignore-eos", *sampled, "--seed", seed)
+            self.assertEqual(again["token_ids"], ids)
+
     def start_stream(self, server, n):
         """A client of which the first characters have arrived."""
         process = subprocess.Popen([weft.BIN, "client", "--target", server.address, "--prompt", PROMPT, "--ignore-eos",
