@@ -71,12 +71,14 @@ std::vector<AddedTokenFinder::Segment> AddedTokenFinder::split(std::string_view 
       while (begin > done && u_isUWhiteSpace(utf8_at(text, character_before(text, begin)).value)) {
         begin = character_before(text, begin);
       }
+      begin = std::max(begin, done);
     }
     if (token->rstrip) {
       while (end < text.size() && u_isUWhiteSpace(utf8_at(text, end).value)) end += utf8_at(text, end).length;
     }
-    begin = std::max(begin, done);  // the token before may have stripped what this one begins with
-    end = std::max(end, begin);
+    // The token before may have taken this one as its white space. As in Hugging Face, this one counts too, and so does the
+    // white space behind it; unless it takes white space on its left, of which none is left.
+    if (begin >= end) continue;
     if (begin > done) segments.push_back({done, begin, kNoToken});
     segments.push_back({begin, end, token->id});
     done = end;

@@ -1,4 +1,6 @@
 // Tokens that only the files beside tokenizer.json name, against transformers (make_added_tokens_golden.py).
+#include "runtime/text/added_tokens.h"
+
 #include "kernels/core/check.h"
 #include "tests/runtime/text/hf_directory.h"
 
@@ -21,6 +23,22 @@ TEST(AddedTokens, FilesBesideAddThemAsTransformersDoes) {
     EXPECT_EQ(tokenizer->bos_id(), id("bos"));
     EXPECT_EQ(tokenizer->eos_id(), id("eos"));
   }
+}
+
+TEST(AddedTokens, ATokenThatAnotherTookAsWhiteSpaceStillCounts) {
+  const auto segments = [](bool lstrip) {
+    const AddedTokenFinder finder({{.id = 1, .content = "b", .rstrip = true}, {.id = 2, .content = "\n", .lstrip = lstrip}});
+    Ids ids;
+    std::string text;
+    const std::string input = "ab\n  c";
+    for (const auto& segment : finder.split(input, true)) {
+      ids.push_back(segment.id);
+      if (segment.id == kNoToken) text += input.substr(segment.begin, segment.end - segment.begin) + "|";
+    }
+    return std::pair(ids, text);
+  };
+  EXPECT_EQ(segments(false), std::pair(Ids({kNoToken, 1, 2, kNoToken}), std::string("a|  c|")));
+  EXPECT_EQ(segments(true), std::pair(Ids({kNoToken, 1, kNoToken}), std::string("a|c|")));
 }
 
 TEST(AddedTokens, AKeyThatIsNoIdIsNamed) {
