@@ -6,6 +6,7 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "kernels/core/log.h"
 #include "runtime/models/anatomy.h"
 #include "runtime/models/model.h"
 #include "runtime/weights/checkpoint.h"
@@ -23,21 +24,32 @@ std::string read_file(const fs::path& path) {
 
 struct Inspected {
   ModelConfig config;
-  std::unique_ptr<Checkpoint> gguf;  // only a GGUF says each tensor's type in its header
+  std::unique_ptr<Checkpoint> checkpoint;  // if there are weights to read
 };
+
+// A directory's weights, if it has any that can be read; a config alone is enough to say the rest.
+std::unique_ptr<Checkpoint> open_weights(const fs::path& directory) {
+  if (!fs::exists(directory / "model.safetensors") && !fs::exists(directory / "model.safetensors.index.json")) return nullptr;
+  try {
+    return Checkpoint::open(directory.string());
+  } catch (const InputError& error) {
+    log_warn(error.what(), "; this is from config.json alone");
+    return nullptr;
+  }
+}
 
 Inspected open(const std::string& path) {
   if (!fs::exists(path)) bad_input("model ", path, " does not exist");
   if (fs::is_directory(path)) {
     const fs::path config = fs::path(path) / "config.json";
     if (!fs::exists(config)) bad_input("model directory ", path, " has no config.json");
-    return {read_model_config(read_file(config), "{}"), nullptr};
+    auto checkpoint = open_weights(path);
+    if (!checkpoint) return {read_model_config(read_file(config), "{}"), nullptr};
+    return {read_model_config(*checkpoint), std::move(checkpoint)};
   }
   if (path.ends_with(".json")) return {read_model_config(read_file(path), "{}"), nullptr};
-  Inspected out;
-  out.gguf = Checkpoint::open(path);
-  out.config = read_model_config(out.gguf->config_json(), out.gguf->generation_config_json());
-  return out;
+  auto checkpoint = Checkpoint::open(path);
+  return {read_model_config(*checkpoint), std::move(checkpoint)};
 }
 
 DType config_dtype(const ModelConfig& config) {
@@ -45,9 +57,9 @@ DType config_dtype(const ModelConfig& config) {
 }
 
 DType stored_dtype(const Inspected& model, const WeightRule& rule) {
-  if (model.gguf)
+  if (model.checkpoint)
     for (const WeightSource& source : rule.sources)
-      if (model.gguf->has(source.name)) return model.gguf->info(source.name).dtype;
+      if (model.checkpoint->has(source.name)) return model.checkpoint->info(source.name).dtype;
   return config_dtype(model.config);
 }
 

@@ -44,6 +44,7 @@ struct Program {
   InspectOptions inspect;
   std::string tokenize_model, tokenize_input;
   std::string from_model, convert_type, output;
+  bool allow_nonfinite = false;
   UpcycleOptions upcycle;
 #ifdef WEFT_HAVE_SERVE
   ServeOptions serve;
@@ -146,9 +147,12 @@ void Program::add_files() {
   sub->add_option("--kv-dtype", inspect.kv_dtype, "type of the KV cache: f32, f16 or bf16 (auto: f16)")->capture_default_str();
   sub->add_flag("--json", inspect.json, "print one JSON object");
 
-  sub = command("convert", "Write a model as GGUF, quantised if asked", [this] { return run_convert(from_model, convert_type, output); });
+  sub = command("convert", "Write a model as GGUF, quantised if asked",
+                [this] { return run_convert(from_model, convert_type, output, allow_nonfinite); });
   model_flag(*sub, from_model);
   sub->add_option("--type", convert_type, "f32, f16, bf16, q8_0, q4_0, q4_1, q5_0, q5_1, q4_K, q5_K or q6_K")->required();
+  sub->add_flag("--allow-nonfinite", allow_nonfinite,
+                "store NaN, infinity and values beyond the type's range as they come out");
   sub->add_option("--output", output, "GGUF file to write")->type_name("FILE")->required();
 
   sub = command("upcycle", "Turn a dense model into a Mixtral-form MoE whose experts are copies of its MLP",

@@ -2,6 +2,7 @@
 
 #include "kernels/core/check.h"
 #include "kernels/core/log.h"
+#include "runtime/models/model.h"
 #include "runtime/weights/convert.h"
 
 namespace weft {
@@ -13,16 +14,24 @@ int tell(const std::vector<std::string>& notices, const std::string& output) {
   return 0;
 }
 
+// What cannot be run is not converted: the same sentences.
+void check_model(const std::string& model) {
+  const auto checkpoint = Checkpoint::open(model);
+  check_tensors(*checkpoint, read_model_config(*checkpoint));
+}
+
 }  // namespace
 
-int run_convert(const std::string& model, const std::string& type, const std::string& output) {
+int run_convert(const std::string& model, const std::string& type, const std::string& output, bool allow_nonfinite) {
   const auto dtype = parse_dtype(type);
   if (!dtype || *dtype == DType::i32)
     bad_input("--type ", type, " is not known; allowed are f32, f16, bf16, q8_0, q4_0, q4_1, q5_0, q5_1, q4_K, q5_K, q6_K");
-  return tell(convert(model, *dtype, output), output);
+  check_model(model);
+  return tell(convert(model, *dtype, output, allow_nonfinite ? Values::any : Values::finite), output);
 }
 
 int run_upcycle(const std::string& model, const UpcycleOptions& options, const std::string& output) {
+  check_model(model);
   return tell(upcycle(model, options, output), output);
 }
 

@@ -13,10 +13,18 @@ void start_log(const std::string& level) {
   spdlog::set_level(spdlog::level::from_str(level));
 }
 
-void log(LogLevel level, const std::string& message) {
+namespace {
+
+spdlog::level::level_enum level_of(LogLevel level) {
   constexpr spdlog::level::level_enum kLevels[] = {spdlog::level::trace, spdlog::level::debug, spdlog::level::info,
                                                    spdlog::level::warn,  spdlog::level::err,   spdlog::level::off};
-  spdlog::log(kLevels[static_cast<int>(level)], spdlog::string_view_t(message));
+  return kLevels[static_cast<int>(level)];
 }
+
+}  // namespace
+
+void log(LogLevel level, const std::string& message) { spdlog::log(level_of(level), spdlog::string_view_t(message)); }
+
+bool log_shows(LogLevel level) { return spdlog::should_log(level_of(level)); }
 
 }  // namespace weft

@@ -10,6 +10,7 @@ enum class LogLevel { trace, debug, info, warn, error, off };
 // Nothing below `level` is shown; names as --log-level spells them.
 void start_log(const std::string& level);
 void log(LogLevel level, const std::string& message);
+bool log_shows(LogLevel level);
 
 template <class... Args>
 void log_debug(const Args&... args) {

@@ -5,10 +5,18 @@
 #include <numeric>
 #include <set>
 
+#include "kernels/core/progress.h"
 #include "kernels/quant/quant.h"
 
 namespace weft {
 namespace {
+
+// Covering columns: quantisation blocks are never cut. Activations are quantised in blocks of 32 stored columns whatever the
+// weights are, so plain types begin on that grid too: the blocks must not depend on where a rank's columns begin.
+Range cover(Range cols, DType dtype) {
+  const int64_t block = dtype_info(dtype).block_elements, grid = std::max<int64_t>(block, 32);
+  return {cols.begin / grid * grid, (cols.end + block - 1) / block * block};
+}
 
 // Which parts of every dimension this rank holds.
 struct RankShare {
@@ -58,14 +66,10 @@ struct RankShare {
   Range mlp(const WeightRule& rule) const {
     return rule.expert < 0 ? mlp_units.range(mlp_run) : expert_units.range(expert_run);
   }
+  int64_t bytes(const WeightRule& rule, const ModelConfig& c, DType dtype) const {
+    return rows(rule, c).size() * (rule.cols ? dtype_bytes(dtype, cover(cols(rule, c), dtype).size()) : 4);
+  }
 };
-
-// Covering columns: quantisation blocks are never cut. Activations are quantised in blocks of 32 stored columns whatever the
-// weights are, so plain types begin on that grid too: the blocks must not depend on where a rank's columns begin.
-Range cover(Range cols, DType dtype) {
-  const int64_t block = dtype_info(dtype).block_elements, grid = std::max<int64_t>(block, 32);
-  return {cols.begin / grid * grid, (cols.end + block - 1) / block * block};
-}
 
 // Which of the names a rule goes by the checkpoint holds.
 const WeightSource* find(const Checkpoint& checkpoint, const WeightRule& rule) {
@@ -94,10 +98,17 @@ class Loader {
   DecoderWeights load(const WeightTable& table) {
     check_complete(checkpoint_, config_, table);
     prepare_layers();
-    for (const WeightRule& rule : table.rules()) {
-      const WeightSource* source = find(checkpoint_, rule);
-      if (!source || !share_.holds(rule, mesh_)) continue;
-      rule.cols ? load_matrix(rule, *source) : load_vector(rule, *source);
+    std::vector<std::pair<const WeightRule*, const WeightSource*>> own;
+    int64_t total = 0;
+    for (const WeightRule& rule : table.rules())
+      if (const WeightSource* source = find(checkpoint_, rule); source && share_.holds(rule, mesh_)) {
+        own.emplace_back(&rule, source);
+        total += share_.bytes(rule, config_, checkpoint_.info(source->name).dtype);
+      }
+    Progress progress(cat("loading ", checkpoint_.path()), "bytes", total, mesh_.rank == 0);
+    for (const auto& [rule, source] : own) {
+      rule->cols ? load_matrix(*rule, *source) : load_vector(*rule, *source);
+      progress.advance(share_.bytes(*rule, config_, checkpoint_.info(source->name).dtype));
     }
     for (LayerWeights& layer : weights_.layers) attach_bias(layer.attention.qkv), attach_bias(layer.mlp.gate_up);
     return std::move(weights_);
@@ -237,8 +248,7 @@ DecoderWeights load_decoder(Checkpoint& checkpoint, const ModelConfig& config, c
 int64_t shard_bytes(const WeightRule& rule, const ModelConfig& config, const Mesh& mesh, DType dtype) {
   const RankShare share(config, mesh);
   if (!share.holds(rule, mesh)) return 0;
-  if (rule.cols == 0) return share.rows(rule, config).size() * 4;
-  return share.rows(rule, config).size() * dtype_bytes(dtype, cover(share.cols(rule, config), dtype).size());
+  return share.bytes(rule, config, dtype);
 }
 
 }  // namespace weft

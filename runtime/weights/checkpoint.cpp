@@ -165,7 +165,8 @@ class GgufCheckpoint final : public MappedCheckpoint {
  public:
   explicit GgufCheckpoint(const std::string& path) : file_(path) {
     path_ = path;
-    for (const auto& [name, tensor] : file_.tensors()) add(name, tensor.info, {&file_.file(), tensor.begin, tensor.end});
+    for (const auto& [name, tensor] : file_.tensors())
+      add(name, tensor.info, {&file_.file(tensor.part), tensor.begin, tensor.end});
   }
 
   bool is_gguf() const override { return true; }

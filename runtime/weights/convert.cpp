@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "kernels/core/check.h"
+#include "kernels/core/progress.h"
 #include "runtime/weights/checkpoint.h"
 #include "runtime/weights/gguf_config.h"
 #include "runtime/weights/gguf_writer.h"
@@ -94,11 +95,17 @@ void add_tensors(GgufWriter& writer, std::vector<OutputTensor>& tensors, TypeCho
   types.report(notices);
 }
 
-void write_tensors(Checkpoint& source, GgufWriter& writer, const std::vector<OutputTensor>& tensors) {
+void write_tensors(Checkpoint& source, GgufWriter& writer, const std::vector<OutputTensor>& tensors, Values values) {
+  int64_t total = 0;
+  for (const OutputTensor& tensor : tensors)
+    total += row_count(tensor.info) * dtype_bytes(tensor.info.dtype, row_length(tensor.info));
+  Progress progress("converting", "bytes", total);
   for (const OutputTensor& tensor : tensors)
     for (const std::string& part : tensor.sources)
-      copy_tensor(source, part, tensor.info.dtype, tensor.source_row,
-                  [&](const void* data, size_t bytes) { writer.write(tensor.name, data, bytes); });
+      copy_tensor(source, part, tensor.info.dtype, tensor.source_row, values, [&](const void* data, size_t bytes) {
+        writer.write(tensor.name, data, bytes);
+        progress.advance(static_cast<int64_t>(bytes));
+      });
 }
 
 // The experts of one layer and one projection as one stacked tensor.
@@ -157,7 +164,8 @@ void put_general(GgufWriter& writer, const std::string& model, DType type) {
   if (is_quantised(type)) writer.put_u32("general.quantization_version", 2);
 }
 
-void convert_directory(Checkpoint& source, DType type, GgufWriter& writer, std::vector<std::string>& notices) {
+void convert_directory(Checkpoint& source, DType type, Values values, GgufWriter& writer,
+                       std::vector<std::string>& notices) {
   LlamaFamilyShape shape = read_llama_family(source.config_json());
   if (shape.tie_word_embeddings && !head_is_embedding(source)) {
     shape.tie_word_embeddings = false;
@@ -180,13 +188,14 @@ void convert_directory(Checkpoint& source, DType type, GgufWriter& writer, std::
   }
   add_tensors(writer, tensors, TypeChooser(type, shape.tie_word_embeddings), notices);
   if (shape.llama3_rope) writer.write(kRopeFreqs, divisors.data(), divisors.size() * sizeof(float));
-  write_tensors(source, writer, tensors);
+  write_tensors(source, writer, tensors, values);
 }
 
-void convert_gguf(Checkpoint& source, DType type, GgufWriter& writer, std::vector<std::string>& notices) {
+void convert_gguf(Checkpoint& source, DType type, Values values, GgufWriter& writer, std::vector<std::string>& notices) {
   const GgufFile file(source.path());
   for (const auto& [key, value] : file.metadata())
-    if (key != "general.alignment" && key != "general.file_type" && key != "general.quantization_version")
+    if (key != "general.alignment" && key != "general.file_type" && key != "general.quantization_version" &&
+        !key.starts_with("split."))
       writer.put(key, value);
   writer.put_u32("general.file_type", file_type(type));
   if (is_quantised(type)) writer.put_u32("general.quantization_version", 2);
@@ -194,12 +203,12 @@ void convert_gguf(Checkpoint& source, DType type, GgufWriter& writer, std::vecto
   std::vector<OutputTensor> tensors;
   for (const auto& [name, info] : source.tensors()) tensors.push_back({name, info, {name}, {}});
   add_tensors(writer, tensors, TypeChooser(type, !source.has(kHead)), notices);
-  write_tensors(source, writer, tensors);
+  write_tensors(source, writer, tensors, values);
 }
 
 }  // namespace
 
-std::vector<std::string> convert(const std::string& model, DType type, const std::string& output) {
+std::vector<std::string> convert(const std::string& model, DType type, const std::string& output, Values values) {
   file_type(type);  // refuses integers before anything is written
   const std::unique_ptr<Checkpoint> source = Checkpoint::open(model);
   source->check_types();
@@ -208,9 +217,9 @@ std::vector<std::string> convert(const std::string& model, DType type, const std
   GgufWriter writer(output);
   std::vector<std::string> notices;
   if (source->is_gguf())
-    convert_gguf(*source, type, writer, notices);
+    convert_gguf(*source, type, values, writer, notices);
   else
-    convert_directory(*source, type, writer, notices);
+    convert_directory(*source, type, values, writer, notices);
   writer.finish();
   return notices;
 }

@@ -196,8 +196,20 @@ uint32_t gguf_type_number(DType dtype) {
   WEFT_CHECK(false, "no GGUF type for ", name(dtype));
 }
 
-GgufFile::GgufFile(const std::string& path) : file_(path) {
-  Cursor in(file_);
+GgufFile::GgufFile(const std::string& path) {
+  files_.emplace_back(path);
+  read_one();
+  join_parts();
+}
+
+GgufFile::GgufFile(MappedFile file) {
+  files_.push_back(std::move(file));
+  read_one();
+}
+
+void GgufFile::read_one() {
+  const std::string& path = this->path();
+  Cursor in(file());
   if (in.left() < 4 || std::memcmp(in.take(4, "the magic").data(), "GGUF", 4) != 0)
     bad_input(path, " is not a GGUF file: it does not start with GGUF");
   const uint32_t version = in.number<uint32_t>("the version");
@@ -212,7 +224,7 @@ GgufFile::GgufFile(const std::string& path) : file_(path) {
   const uint64_t pair_count = in.number<uint64_t>("the metadata count");
   if (tensor_count > in.left() / kLeastTensor || pair_count > in.left() / kLeastPair)
     bad_input(path, " claims ", tensor_count, " tensors and ", pair_count, " metadata entries, more than its ",
-              file_.bytes().size(), " bytes can hold");
+              file().bytes().size(), " bytes can hold");
 
   for (uint64_t i = 0; i < pair_count; ++i) {
     const std::string key = in.name("a metadata key", kMaxKeyBytes);

@@ -29,6 +29,7 @@ struct GgufValue {
 struct GgufTensor {
   TensorInfo info;            // shape outermost first: GGUF's dimensions reversed
   size_t begin = 0, end = 0;  // bytes in the file
+  size_t part = 0;            // of a split model: which file
 };
 
 // The number of a stored type in tensor descriptions (ggml_type).
@@ -37,13 +38,15 @@ uint32_t gguf_type_number(DType dtype);
 class GgufFile {
  public:
   // Reads and checks metadata and tensor descriptions: every count, length, product and range against the
-  // file's size.
+  // file's size. Of a split model (NAME-00001-of-00003.gguf) `path` is the first part: the others lie beside it and are read
+  // too; any other part, and one whose siblings are missing, is refused as what it is. Metadata are the first part's.
   explicit GgufFile(const std::string& path);
 
   const std::map<std::string, GgufValue, std::less<>>& metadata() const { return metadata_; }
   const std::map<std::string, GgufTensor>& tensors() const { return tensors_; }
-  const MappedFile& file() const { return file_; }
-  const std::string& path() const { return file_.path(); }
+  const MappedFile& file(size_t part = 0) const { return files_[part]; }
+  size_t parts() const { return files_.size(); }
+  const std::string& path() const { return file().path(); }
 
   // Typed access to metadata. Empty if the key is absent; a value of another kind is refused by name.
   // Integers of every width are accepted where they fit. Views point into the mapping and live as long as
@@ -59,8 +62,11 @@ class GgufFile {
 
  private:
   const GgufValue* find(std::string_view key, bool is_array) const;
+  explicit GgufFile(MappedFile file);  // one part, alone
+  void read_one();                     // files_.front()
+  void join_parts();                   // the rest of a split model
 
-  MappedFile file_;
+  std::vector<MappedFile> files_;
   std::map<std::string, GgufValue, std::less<>> metadata_;
   std::map<std::string, GgufTensor> tensors_;
 };

@@ -1,5 +1,8 @@
 #include "runtime/weights/tensor_copy.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include "kernels/core/check.h"
 #include "kernels/quant/quant.h"
 
@@ -13,8 +16,59 @@ int64_t row_count(const TensorInfo& info) {
   return rows;
 }
 
+namespace {
+
+// "[3, 17]": where element `column` of row `row` lies.
+std::string index_text(const TensorInfo& info, int64_t row, int64_t column) {
+  std::string text = "[";
+  int64_t rows = row_count(info);
+  for (size_t i = 0; i + 1 < info.shape.size(); ++i) {
+    rows /= info.shape[i];
+    text += std::to_string(row / rows) + ", ";
+    row %= rows;
+  }
+  return text + std::to_string(column) + "]";
+}
+
+class FiniteCheck {
+ public:
+  FiniteCheck(const Checkpoint& source, const std::string& name, DType type)
+      : where_(cat(source.path(), ": tensor ", name)), info_(source.info(name)), type_(type) {}
+
+  void source(std::span<const float> values, int64_t row, int64_t column) {
+    largest_ = 0;
+    for (size_t c = 0; c < values.size(); ++c) {
+      const float size = std::abs(values[c]);
+      if (!std::isfinite(size))
+        bad_input(where_, " holds ", values[c], " at ", index_text(info_, row, column + static_cast<int64_t>(c)), kRemedy);
+      largest_ = std::max(largest_, size);
+    }
+  }
+  // The row as stored, of the values just seen. No type has trouble below what f16 holds.
+  void stored(std::span<const float> values, const std::byte* packed, int64_t row, int64_t column) {
+    constexpr float kSafe = 60000;
+    if (largest_ <= kSafe) return;
+    back_.resize(values.size());
+    quant::dequantize(type_, packed, back_.data(), static_cast<int64_t>(values.size()));
+    for (size_t c = 0; c < values.size(); ++c)
+      if (!std::isfinite(back_[c]))
+        bad_input(where_, " holds ", values[c], " at ", index_text(info_, row, column + static_cast<int64_t>(c)),
+                  ", beyond the range of ", name(type_), kRemedy);
+  }
+
+ private:
+  static constexpr const char* kRemedy = "; --allow-nonfinite converts it all the same";
+  std::string where_;
+  const TensorInfo& info_;
+  DType type_;
+  float largest_ = 0;
+  std::vector<float> back_;
+};
+
+}  // namespace
+
 void copy_tensor(Checkpoint& source, const std::string& name, DType type, const std::function<int64_t(int64_t)>& source_row,
-                 const ByteSink& sink) {
+                 Values allowed, const ByteSink& sink) {
   const TensorInfo& info = source.info(name);
   if (info.dtype == DType::i32) bad_input(source.path(), ": tensor ", name, " is of integers; weights are of real numbers");
   // A vector is reordered by elements: treat it as a column.
@@ -24,14 +78,20 @@ void copy_tensor(Checkpoint& source, const std::string& name, DType type, const 
   const std::byte* data = source.rows(name, 0, row_count(info));
   std::vector<float> values(static_cast<size_t>(cols));
   std::vector<std::byte> packed(static_cast<size_t>(dtype_bytes(type, cols)));
+  FiniteCheck check(source, name, type);
   for (int64_t r = 0; r < rows; ++r) {
-    const std::byte* row = data + (source_row ? source_row(r) : r) * stored;
-    if (info.dtype == type) {
+    const int64_t from = source_row ? source_row(r) : r;
+    const std::byte* row = data + from * stored;
+    const int64_t at_row = column ? 0 : from, at_column = column ? from : 0;
+    const bool copied = info.dtype == type;
+    if (!copied || allowed == Values::finite) quant::dequantize(info.dtype, row, values.data(), cols);
+    if (allowed == Values::finite) check.source(values, at_row, at_column);
+    if (copied) {
       sink(row, packed.size());
       continue;
     }
-    quant::dequantize(info.dtype, row, values.data(), cols);
     quant::quantize(type, values.data(), packed.data(), cols);
+    if (allowed == Values::finite) check.stored(values, packed.data(), at_row, at_column);
     sink(packed.data(), packed.size());
   }
   source.release(name);

@@ -11,6 +11,7 @@
 #include <random>
 
 #include "kernels/core/check.h"
+#include "kernels/core/progress.h"
 #include "kernels/quant/quant.h"
 #include "runtime/weights/checkpoint.h"
 #include "runtime/weights/config_class.h"
@@ -76,7 +77,7 @@ class DenseModel {
     std::function<int64_t(int64_t)> rows;
     if (source_->is_gguf() && is_rope_projection(stored))
       rows = [head_dim = shape_.head_dim](int64_t row) { return half_to_interleaved(row, head_dim); };
-    copy_tensor(*source_, stored, info(name).dtype, rows, sink);
+    copy_tensor(*source_, stored, info(name).dtype, rows, Values::any, sink);
   }
 
  private:
@@ -84,7 +85,7 @@ class DenseModel {
   void carry_rope_freqs() {
     if (!source_->has(kRopeFreqs)) return;
     std::vector<float> divisors;
-    copy_tensor(*source_, kRopeFreqs, DType::f32, {}, [&](const void* data, size_t bytes) {
+    copy_tensor(*source_, kRopeFreqs, DType::f32, {}, Values::any, [&](const void* data, size_t bytes) {
       divisors.resize(bytes / sizeof(float));
       std::memcpy(divisors.data(), data, bytes);
     });
@@ -214,11 +215,19 @@ std::vector<std::string> upcycle(const std::string& model_path, const UpcycleOpt
   make_empty_directory(output);
 
   std::vector<std::pair<std::string, TensorInfo>> header;
-  for (const OutputTensor& tensor : tensors) header.emplace_back(tensor.name, tensor.info);
+  int64_t total = 0;
+  for (const OutputTensor& tensor : tensors) {
+    header.emplace_back(tensor.name, tensor.info);
+    total += row_count(tensor.info) * dtype_bytes(tensor.info.dtype, row_length(tensor.info));
+  }
+  Progress progress("upcycling", "bytes", total);
   SafetensorsWriter writer((output / "model.safetensors").string(), header);
   std::mt19937_64 random(options.seed);
   for (const OutputTensor& tensor : tensors) {
-    const auto sink = [&](const void* data, size_t bytes) { writer.write(tensor.name, data, bytes); };
+    const auto sink = [&](const void* data, size_t bytes) {
+      writer.write(tensor.name, data, bytes);
+      progress.advance(static_cast<int64_t>(bytes));
+    };
     if (tensor.source.empty()) {
       const std::vector<std::byte> router = random_router(tensor.info, random);
       sink(router.data(), router.size());

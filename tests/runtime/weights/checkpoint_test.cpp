@@ -79,6 +79,32 @@ TEST_F(CheckpointTest, KeepsTensorsOfOtherTypesAside) {
   EXPECT_THAT(refusal([&] { checkpoint->rows("ids", 0, 1); }), HasSubstr("has type I64"));
 }
 
+TEST_F(CheckpointTest, NamesATypeThatIsNoWeight) {
+  for (const char* type : {"F8_E4M3", "I8", "U8", "I32", "I64", "F64", "BOOL"}) {
+    const int bytes = std::string(type) == "I32" ? 4 : std::string(type).ends_with("64") ? 8 : 1;
+    directory_.write("model.safetensors", safetensors(cat(R"({"model.layers.0.mlp.up_proj.qweight":{"dtype":")", type,
+                                                          R"(","shape":[1],"data_offsets":[0,)", bytes, "]}}"),
+                                                      std::string(static_cast<size_t>(bytes), 'x')));
+    EXPECT_THAT(refusal([&] { open()->check_types(); }), HasSubstr(cat("\"model.layers.0.mlp.up_proj.qweight\" has type ",
+                                                                       type, ", which Weft does not read; weights are")));
+  }
+}
+
+TEST_F(CheckpointTest, GivesABaseModelItsPrefixAndDropsRopeBuffers) {
+  const auto vector = [](const char* name, int at) {
+    return cat("\"", name, R"(":{"dtype":"F32","shape":[6],"data_offsets":[)", at * 24, ",", at * 24 + 24, "]}");
+  };
+  directory_.write("model.safetensors",
+                   safetensors("{" + vector("embed_tokens.weight", 0) + "," + vector("layers.0.rotary_emb.cos_cached", 1) +
+                                   "," + vector("lm_head.weight", 2) + "," + vector("layers.0.mlp.up_proj.weight", 3) + "}",
+                               raw(six()) + raw(six()) + raw(six()) + raw(six())));
+  std::vector<std::string> names;
+  const auto checkpoint = open();
+  for (const auto& [name, info] : checkpoint->tensors()) names.push_back(name);
+  EXPECT_THAT(names,
+              testing::ElementsAre("lm_head.weight", "model.embed_tokens.weight", "model.layers.0.mlp.up_proj.weight"));
+}
+
 TEST_F(CheckpointTest, ReadsShardsThroughTheIndex) {
   directory_.write("a.safetensors", kMatrix);
   directory_.write("b.safetensors", safetensors(R"({"n":{"dtype":"F32","shape":[6],"data_offsets":[0,24]}})", raw(six())));

@@ -128,6 +128,42 @@ TEST_F(Convert, ChoosesTypesAsLlamaCppDoes) {
   EXPECT_THAT(refusal([&] { to_gguf(DType::i32); }), HasSubstr("cannot be stored as i32"));
 }
 
+TEST_F(Convert, RefusesWhatIsNotFiniteOrTooLarge) {
+  const std::string name = "model.layers.1.mlp.up_proj.weight", where = "tensor " + name + " holds ";
+  // The model with one value changed, at [3, 5] of that matrix.
+  const auto with = [&](float value) {
+    auto values = write_tiny_model(directory_, tiny_config("llama"), 0, false);
+    values[name][3 * kHidden + 5] = value;
+    const auto tensors = tiny_tensors(0);
+    SafetensorsWriter writer(directory_ / "model.safetensors", tensors);
+    for (const auto& [tensor, info] : tensors)
+      writer.write(tensor, values[tensor].data(), values[tensor].size() * sizeof(float));
+    writer.finish();
+  };
+  const auto to = [&](DType type, Values values = Values::finite) {
+    return convert(directory_.path(), type, directory_ / "out.gguf", values);
+  };
+  for (const float value : {std::nanf(""), HUGE_VALF, -HUGE_VALF}) {
+    with(value);
+    for (const DType type : {DType::f32, DType::bf16, DType::q8_0})
+      EXPECT_THAT(refusal([&] { to(type); }),
+                  testing::AllOf(HasSubstr(cat(where, value, " at [3, 5]")), HasSubstr("--allow-nonfinite")));
+    EXPECT_NO_THROW(to(DType::f16, Values::any));
+    std::filesystem::remove(directory_ / "out.gguf");
+  }
+  with(-70000);
+  EXPECT_THAT(refusal([&] { to(DType::f16); }), HasSubstr(where + "-70000 at [3, 5], beyond the range of f16"));
+  EXPECT_NO_THROW(to(DType::bf16));
+  EXPECT_NO_THROW(to(DType::q8_0));  // its scale is 551
+  std::filesystem::remove(directory_ / "out.gguf");
+  with(1e7);
+  EXPECT_THAT(refusal([&] { to(DType::q8_0); }), HasSubstr("beyond the range of q8_0"));
+  with(3.4e38f);
+  EXPECT_THAT(refusal([&] { to(DType::bf16); }), HasSubstr("beyond the range of bf16"));
+  for (const auto& file : std::filesystem::directory_iterator(directory_.path()))
+    EXPECT_THAT(file.path().filename().string(), testing::AnyOf("config.json", "model.safetensors")) << "left behind";
+}
+
 TEST_F(Convert, RequantisesAGguf) {
   write_tiny_model(directory_, tiny_config("llama"));
   to_gguf(DType::bf16);

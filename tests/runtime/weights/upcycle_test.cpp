@@ -70,6 +70,38 @@ TEST_F(Upcycle, CopiesADirectory) {
   EXPECT_TRUE(notices_.empty());
 }
 
+TEST_F(Upcycle, CarriesTheDenseClasssDefaults) {
+  json config = tiny_config("llama");
+  for (const char* key : {"rope_theta", "rms_norm_eps", "num_key_value_heads"}) config.erase(key);
+  config["num_attention_heads"] = kHeads;
+  write_tiny_model(directory_, config);
+  const json mixtral = json::parse(run(directory_.path())->config_json());
+  EXPECT_EQ(mixtral["rope_theta"], 1e4);     // Mixtral's own would be 1e6,
+  EXPECT_EQ(mixtral["rms_norm_eps"], 1e-6);  // 1e-5
+  EXPECT_EQ(mixtral["num_key_value_heads"], kHeads);
+  EXPECT_TRUE(mixtral["sliding_window"].is_null());
+  config["model_type"] = "mistral";
+  directory_.write("config.json", config.dump());
+  EXPECT_EQ(json::parse(run(directory_.path())->config_json())["sliding_window"], 4096);
+}
+
+TEST_F(Upcycle, KeepsAHeadThatIsNotTheEmbedding) {
+  auto tensors = tiny_tensors(0);
+  tensors.push_back({"lm_head.weight", {DType::f32, {kVocab, kHidden}}});
+  auto values = write_tiny_model(directory_, tiny_config("llama"));
+  values["lm_head.weight"] = values["model.embed_tokens.weight"];
+  for (const bool differs : {false, true}) {
+    if (differs) values["lm_head.weight"].back() += 1;
+    SafetensorsWriter writer(directory_ / "model.safetensors", tensors);
+    for (const auto& [name, info] : tensors) writer.write(name, values[name].data(), values[name].size() * sizeof(float));
+    writer.finish();
+    const auto moe = run(directory_.path());
+    EXPECT_EQ(moe->has("lm_head.weight"), differs);
+    EXPECT_EQ(json::parse(moe->config_json())["tie_word_embeddings"], !differs);
+    EXPECT_EQ(notices_.size(), differs ? 1u : 0u);
+  }
+}
+
 TEST_F(Upcycle, RouterDependsOnTheSeedOnly) {
   write_tiny_model(directory_, tiny_config("llama"));
   const char* const router = "model.layers.1.block_sparse_moe.gate.weight";
