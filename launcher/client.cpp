@@ -1,3 +1,5 @@
+#include <unistd.h>
+
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -7,6 +9,7 @@
 #include <thread>
 
 #include "kernels/core/check.h"
+#include "kernels/core/progress.h"
 #include "launcher/channel.h"
 #include "launcher/job.h"
 #include "launcher/serve_commands.h"
@@ -43,7 +46,7 @@ class Client {
   v1::GenerateRequest request(const std::string& prompt) const;
   v1::GenerateRequest batch_request(const std::string& line, int number) const;
   std::vector<v1::GenerateRequest> read_batch() const;
-  void run_part(Batch& batch);
+  void run_part(Batch& batch, Progress& progress);
   void report(const v1::GenerateResponse& last);
 
   const ClientOptions& options_;
@@ -208,7 +211,7 @@ std::vector<v1::GenerateRequest> Client::read_batch() const {
 }
 
 // One call with as many requests as fit into it.
-void Client::run_part(Batch& batch) {
+void Client::run_part(Batch& batch, Progress& progress) {
   v1::GenerateBatchRequest part;
   const size_t first = batch.asked;
   for (size_t bytes = 0; batch.asked < batch.requests.size() && part.requests_size() < max_batch; ++batch.asked) {
@@ -233,6 +236,7 @@ void Client::run_part(Batch& batch) {
     result.update(answer.as_json());
     std::puts(result.dump().c_str());
     answers.erase(message.index());
+    progress.advance(1);
   }
   if (stdout_failed()) return context.TryCancel();
   if (const grpc::Status status = stream->Finish(); !status.ok()) fail_call(status, options_.target);
@@ -241,7 +245,10 @@ void Client::run_part(Batch& batch) {
 int Client::run_batch() {
   Batch batch{.requests = read_batch(), .deadline = deadline()};
   const Stopwatch clock;
-  while (batch.asked < batch.requests.size() && !stdout_failed()) run_part(batch);
+  {  // answers on a terminal show how far it is
+    Progress progress("answering", "requests", static_cast<int64_t>(batch.requests.size()), !isatty(STDOUT_FILENO));
+    while (batch.asked < batch.requests.size() && !stdout_failed()) run_part(batch, progress);
+  }
   if (stdout_failed()) return 0;  // every command ends by telling why
   std::fprintf(stderr, "%zu requests, %lld tokens in %.3f s: %.1f tokens/s\n", batch.requests.size(),
                static_cast<long long>(batch.tokens), clock.seconds(), static_cast<double>(batch.tokens) / clock.seconds());

@@ -40,7 +40,7 @@ class Model {
 };
 
 // Reads and checks a model's config.json text: unknown architectures and contradictory or unsupported keys are refused
-// by name. generation_config adds EOS ids.
+// by name. The EOS ids of generation_config, if it names some, replace those of config.
 ModelConfig read_model_config(const std::string& config_json, const std::string& generation_config_json);
 
 // The same of a checkpoint, and what only its tensors say: whether the head is the embedding, which biases a GGUF has.

@@ -69,13 +69,15 @@ constexpr std::string_view kFixed =
     R"({"is_causal": true, "use_bidirectional_attention": false, "is_encoder_decoder": false, "add_cross_attention": false,
         "pruned_heads": {}, "use_mrope": false, "rope_interleaved": false, "use_parallel_residual": false,
         "parallel_attn": false, "alibi": false, "shared_expert_intermediate_size": 0, "n_shared_experts": 0,
-        "num_shared_experts": 0, "num_nextn_predict_layers": 0})";
+        "num_shared_experts": 0, "num_nextn_predict_layers": 0, "use_dynamic_ntk": false, "use_logn_attn": false,
+        "rotary_pct": 1, "activation": "swiglu"})";
 
-constexpr std::array<std::string_view, 136> kBookkeeping = {
+constexpr std::array<std::string_view, 138> kBookkeeping = {
     // of transformers
     "architectures", "auto_map", "transformers_version", "transformers.js_config", "dtype", "torch_dtype", "name_or_path",
     "model_type", "tokenizer_class", "use_cache", "use_return_dict", "return_dict", "output_hidden_states",
-    "output_attentions", "torchscript", "use_bfloat16", "tf_legacy_loss", "attn_implementation", "experts_implementation",
+    "output_attentions", "torchscript", "use_bfloat16", "tf_legacy_loss", "attn_implementation", "attention_implementation", "tokenizer_name",
+    "experts_implementation",
     "custom_pipelines", "task_specific_params", "finetuning_task", "problem_type", "id2label", "label2id", "num_labels",
     "is_decoder", "is_llama_config", "cross_attention_hidden_size", "tie_encoder_decoder", "chunk_size_feed_forward",
     "prefix", "tie_last_hidden_states", "keys_to_ignore_at_inference",

@@ -13,7 +13,7 @@ constexpr int64_t kMaxParts = 65535;
 
 // "-00002-of-00003.gguf"
 std::string ending(int64_t part, int64_t parts) {
-  char text[32];
+  char text[64];
   std::snprintf(text, sizeof text, "-%05lld-of-%05lld.gguf", static_cast<long long>(part), static_cast<long long>(parts));
   return text;
 }
