@@ -76,9 +76,9 @@ int64_t sum_of(const fs::path& file, std::initializer_list<std::string_view> nam
 
 MemoryLimit memory_limit(const std::string& root) {
   const fs::path meminfo = fs::path(root + "/") / "proc/meminfo";
-  const int64_t ram = sum_of(meminfo, {"MemTotal:"}) * 1024;
-  MemoryLimit least{ram, sum_of(meminfo, {"MemAvailable:", "SwapFree:"}) * 1024, "RAM"};
-  if (ram == 0) least = {std::numeric_limits<int64_t>::max(), std::numeric_limits<int64_t>::max(), "RAM"};
+  constexpr int64_t unknown = std::numeric_limits<int64_t>::max();
+  const int64_t ram = sum_of(meminfo, {"MemTotal:"}) * 1024, free = sum_of(meminfo, {"MemAvailable:"}) * 1024;
+  MemoryLimit least{ram ? ram : unknown, free ? free + sum_of(meminfo, {"SwapFree:"}) * 1024 : ram ? ram : unknown, "RAM"};
   for (const Group& group : groups(root + "/", "memory")) {
     const int64_t cached = group.v2 ? sum_of(group.folder / "memory.stat", {"inactive_file", "active_file"})
                                     : sum_of(group.folder / "memory.stat", {"total_inactive_file", "total_active_file"});

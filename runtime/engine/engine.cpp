@@ -1,6 +1,8 @@
 #include "runtime/engine/engine.h"
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 
 #include "kernels/core/log.h"
 #include "runtime/engine/agree.h"
@@ -23,6 +25,15 @@ int64_t weight_bytes(const ModelConfig& config, const Mesh& mesh, const Checkpoi
     return DType::f32;  // missing, or of another shape: the loader says so
   };
   return anatomy(config, mesh, DType::f32, stored).rank_weight_bytes.at(mesh.rank);
+}
+
+// A rank's share of what is free, waiting a moment for `needed` bytes: a job that was just killed may still hold its memory.
+MemoryLimit free_share(int64_t needed, int local_size) {
+  for (int tries = 0;; ++tries) {
+    MemoryLimit share = share_of(memory_limit(), local_size);
+    if (share.available >= needed || tries == 30) return share;
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
 }
 
 void log_settings(const std::string& path, const EngineInfo& info, const ModelConfig& config, const MemoryLimit& share) {
@@ -55,8 +66,9 @@ std::unique_ptr<Engine> Engine::create(const std::string& model_path, const Engi
     checkpoint = Checkpoint::open(model_path);
     model_config = read_model_config(*checkpoint);
     settings = resolve(config, model_config, *checkpoint, host.size(), host.rank());
-    share = share_of(memory_limit(), comm.local_size);
-    check_weights_fit(weight_bytes(model_config, settings.mesh, *checkpoint), share);
+    const int64_t weights = weight_bytes(model_config, settings.mesh, *checkpoint);
+    share = free_share(weights, comm.local_size);
+    check_weights_fit(weights, share);
     return std::string();
   });
   settings.threads = resolve_threads(config.threads, host);

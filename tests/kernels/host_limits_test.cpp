@@ -48,6 +48,14 @@ TEST(MemoryLimit, IsRamWithoutCgroups) {
   host.expect_memory(8192, 6144, "RAM");
 }
 
+TEST(MemoryLimit, WhatTheKernelDoesNotTellLimitsNothing) {
+  const Host host;
+  host.write("proc/meminfo", "MemTotal: 8388608 kB\nMemFree: 1 kB\n");  // before Linux 3.14
+  host.expect_memory(8192, 8192, "RAM");
+  host.write("proc/meminfo", "");
+  EXPECT_GT(memory_limit(host.root).available, int64_t{1} << 60);
+}
+
 TEST(MemoryLimit, AnyLevelMayHaveTheLeast) {
   for (const std::string level : {"a/b/c", "a/b", "a"}) {
     const Host host;
