@@ -192,8 +192,17 @@ void Program::add_serving() {
   sub->add_option("--drain-timeout", serve.drain_timeout_s, "seconds that SIGTERM waits for running requests")
       ->check(range(0.0, 86400.0))->capture_default_str();
 
+  const auto step_timeout = [](CLI::App& app, double& seconds) {
+    app.add_option("--step-timeout", seconds, "seconds without progress of a step, or without a sign of life of a rank, until the ranks are started again")
+        ->check(range(1, 86400))->capture_default_str();
+  };
+  step_timeout(*sub, serve.step_timeout_s);
+  sub->add_option("--restart-timeout", serve.restart_timeout_s, "seconds that ranks which fail in a row, without a token in between, are started again")
+      ->check(range(0, 1e7))->capture_default_str();
+
   sub = command("worker", "One rank of a serving job; started by serve", [this] { return run_worker(worker); });
   model_flags(*sub, worker.common);
+  step_timeout(*sub, worker.step_timeout_s);
 
   sub = command("client", "Ask a server, streaming the answer", [this] { return run_client(client); });
   sub->add_option("--target", client.target, "HOST:PORT of the server")->type_name("ADDRESS")->capture_default_str();

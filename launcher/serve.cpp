@@ -121,7 +121,8 @@ int serve_with_workers(const ServeOptions& options) {
     bad_input("this machine has no host name for the workers to reach");
   const std::vector<std::string> command = worker_command(options);
   RemoteLink link(many_hosts ? "0.0.0.0" : "127.0.0.1", host,
-                  [&](const WorkerInvitation& invitation) { return start_worker_job(command, invitation); });
+                  [&](const WorkerInvitation& invitation) { return start_worker_job(command, invitation); },
+                  {.step_timeout_s = options.step_timeout_s, .restart_for_s = options.restart_timeout_s});
   return serve(link, options, signals);
 }
 

@@ -19,7 +19,7 @@
 namespace weft {
 namespace {
 
-constexpr int terminate_timeout_ms = 5000, last_words_ms = 1000;
+constexpr int terminate_timeout_ms = 1000, last_words_ms = 1000;
 
 class ProcessGroup final : public WorkerJob {
  public:
@@ -29,10 +29,11 @@ class ProcessGroup final : public WorkerJob {
         output_(std::move(output)),
         ended_(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))) {}
 
-  // mpirun takes its ranks down on SIGTERM; they are in process groups of their own. A rank that outlives
-  // mpirun all the same gets a signal from the kernel, see run_worker().
+  // mpirun takes its ranks down on SIGTERM, stopped ones too; they are in process groups of their own. A rank that outlives
+  // mpirun all the same gets a signal from the kernel, see run_worker(). A stopped mpirun takes no SIGTERM until it goes on.
   ~ProcessGroup() override {
     ::kill(-pid_, SIGTERM);
+    ::kill(-pid_, SIGCONT);
     pollfd ended{ended_.get(), POLLIN, 0};
     if (::poll(&ended, 1, terminate_timeout_ms) == 0) ::kill(-pid_, SIGKILL);
     ::waitpid(pid_, nullptr, 0);

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "kernels/core/check.h"
+#include "kernels/core/thread_pool.h"
 #include "launcher/job.h"
 #include "launcher/serve_commands.h"
 #include "parallel/communicator.h"
@@ -68,17 +69,6 @@ class CommandReader {
   std::thread thread_{[this] { read(); }};  // last: it uses the others
 };
 
-void send_event(FrameSocket& socket, const EngineEvent& event) {
-  FromWorker frame;
-  if (const auto* ready = std::get_if<EngineReady>(&event))
-    *frame.mutable_hello()->mutable_info() = to_proto(*ready);
-  else if (const auto* tokens = std::get_if<std::vector<TokenEvent>>(&event))
-    *frame.mutable_tokens() = to_proto(*tokens);
-  else if (const auto* stats = std::get_if<EngineStats>(&event))
-    *frame.mutable_stats() = to_proto(*stats);
-  socket.send(frame);
-}
-
 void send_fatal(FrameSocket& socket, const char* sentence) {
   FromWorker frame;
   frame.mutable_fatal()->set_sentence(sentence);
@@ -86,14 +76,28 @@ void send_fatal(FrameSocket& socket, const char* sentence) {
 }
 
 // The coordinator tells the user why; an exit code would only make mpirun add its own words.
-int run_rank_0(const CommonOptions& options, RankComm comm) {
+int run_rank_0(const WorkerOptions& options, RankComm comm) {
   const std::unique_ptr<FrameSocket> connection = connect_to_coordinator();
   FrameSocket& socket = *connection;
+  break_when_silent(socket.fd(), options.step_timeout_s);
   CommandQueue commands;
   CommandReader reader(socket, commands);
+  std::atomic<bool> stepping = false;
+  const std::unique_ptr<RankWatch> watch = std::move(comm.watch);
+  watch->start({.progress = [] { return parallel_regions.load(); },
+                .beat =
+                    [&](uint64_t progress) {
+                      FromWorker frame;
+                      frame.mutable_beat()->set_stepping(stepping);
+                      frame.mutable_beat()->set_progress(progress);
+                      socket.send(frame);
+                    },
+                .lost = [&](const std::string& sentence) { send_fatal(socket, sentence.c_str()); }},
+               options.step_timeout_s);
   try {
-    const std::unique_ptr<Engine> engine = Engine::create(options.model, options.engine, std::move(comm));
-    run_engine(*engine, commands, [&](const EngineEvent& event) { send_event(socket, event); });
+    const std::unique_ptr<Engine> engine = Engine::create(options.common.model, options.common.engine, std::move(comm));
+    run_engine(*engine, commands, [&](const EngineEvent& event) { socket.send(to_frame(event)); }, stepping);
+    watch->stop();
     engine->stop_ranks();
     return 0;
   } catch (const InputError& e) {
@@ -105,11 +109,16 @@ int run_rank_0(const CommonOptions& options, RankComm comm) {
   }
 }
 
-int run_other_rank(const CommonOptions& options, RankComm comm) {
+int run_other_rank(const WorkerOptions& options, RankComm comm) {
+  const std::unique_ptr<RankWatch> watch = std::move(comm.watch);
+  watch->start({.progress = [] { return parallel_regions.load(); }, .beat = {}, .lost = [](const std::string&) { std::_Exit(1); }},
+               options.step_timeout_s);
   try {
-    Engine::create(options.model, options.engine, std::move(comm))->serve_steps();
+    Engine::create(options.common.model, options.common.engine, std::move(comm))->serve_steps();
+    watch->stop();
     return 0;
   } catch (const InputError&) {  // agreed on by all ranks: rank 0 tells it
+    watch->stop();
     let_rank_0_speak_first();
     return 0;
   } catch (const std::exception&) {
@@ -122,8 +131,8 @@ int run_other_rank(const CommonOptions& options, RankComm comm) {
 int run_worker(const WorkerOptions& options) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // no rank outlives its mpirun or server
   RankComm comm = under_mpi_launcher() ? mpi_rank() : single_rank();
-  return comm.host->rank() == 0 ? run_rank_0(options.common, std::move(comm))
-                                : run_other_rank(options.common, std::move(comm));
+  return comm.host->rank() == 0 ? run_rank_0(options, std::move(comm))
+                                : run_other_rank(options, std::move(comm));
 }
 
 }  // namespace weft

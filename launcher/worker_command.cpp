@@ -100,7 +100,7 @@ std::vector<std::string> worker_command(const ServeOptions& options) {
   }
   add({own_program().string(), "worker", "--model", std::filesystem::absolute(options.common.model).string()});
   append_engine_flags(command, options.common.engine);
-  add({"--log-level", options.log_level});
+  add({"--step-timeout", cat(options.step_timeout_s), "--log-level", options.log_level});
   return command;
 }
 

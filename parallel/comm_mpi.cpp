@@ -218,7 +218,7 @@ class MpiCommunicator final : public Communicator {
   std::string aborted_;  // why, once it is
 };
 
-std::unique_ptr<HostComm> connect_hosts(int rank, int size, bool other_machines) {
+HostLink connect_hosts(int rank, int size, bool other_machines) {
   char invitation[1024] = {};
   if (rank != 0) {
     MPI_Bcast(invitation, sizeof invitation, MPI_CHAR, 0, MPI_COMM_WORLD);
@@ -266,7 +266,9 @@ RankComm mpi_rank() {
   MPI_Comm_rank(machine, &ranks.local_rank);
   MPI_Comm_size(machine, &ranks.local_size);
   MPI_Comm_free(&machine);
-  ranks.host = connect_hosts(ranks.tensors->rank(), ranks.tensors->size(), ranks.local_size < ranks.tensors->size());
+  HostLink link = connect_hosts(ranks.tensors->rank(), ranks.tensors->size(), ranks.local_size < ranks.tensors->size());
+  ranks.host = std::move(link.comm);
+  ranks.watch = std::move(link.watch);
   return ranks;
 }
 

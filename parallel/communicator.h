@@ -11,7 +11,10 @@
 #include <string>
 #include <vector>
 
+#include "parallel/rank_watch.h"
+
 namespace weft {
+
 
 class CommError : public std::runtime_error {
  public:
@@ -67,6 +70,7 @@ class HostComm {
 struct RankComm {
   std::unique_ptr<Communicator> tensors;
   std::unique_ptr<HostComm> host;
+  std::unique_ptr<RankWatch> watch;  // between processes; null for threads
   int local_rank = 0, local_size = 1;  // among the ranks of this machine
 };
 

@@ -158,10 +158,14 @@ class TcpHostComm final : public HostComm {
 
 constexpr size_t kTokenChars = 32;
 
+enum class Purpose : int32_t { control = 0, watch = 1 };
+constexpr int kPurposes = 2;  // each rank makes a connection for each
+
 // The first bytes on a connection.
 struct Hello {
   char token[kTokenChars];
   int32_t rank;
+  Purpose purpose;
 };
 
 // Time does not depend on where they differ.
@@ -237,18 +241,19 @@ std::string HostListener::invitation() const {
 }
 
 // Many strangers may stand at the door: all are listened to at once.
-std::unique_ptr<HostComm> HostListener::accept(int size, std::chrono::milliseconds patience) {
+HostLink HostListener::accept(int size, std::chrono::milliseconds patience) {
   const Clock::time_point deadline = Clock::now() + patience;
-  std::vector<Socket> peers;
-  for (int rank = 1; rank < size; ++rank) peers.emplace_back(-1);
+  std::vector<Socket> peers[kPurposes];
+  for (auto& sockets : peers)
+    for (int rank = 1; rank < size; ++rank) sockets.emplace_back(-1);
   std::vector<Guest> guests;
-  for (int missing = size - 1; missing > 0;) {
+  for (int missing = kPurposes * (size - 1); missing > 0;) {
     std::vector<pollfd> fds{{guests.size() < kMaxGuests ? socket_ : -1, POLLIN, 0}};
     for (const Guest& guest : guests) fds.push_back({guest.socket.fd(), POLLIN, 0});
     ::poll(fds.data(), fds.size(), kGuestCheckMs);
     const Clock::time_point now = Clock::now();
     if (now > deadline)
-      throw CommError(cat("of the ranks, ", numbers_of_missing(peers), " did not connect to rank 0 within ",
+      throw CommError(cat("of the ranks, ", numbers_of_missing(peers[kPurposes - 1]), " did not connect to rank 0 within ",
                           patience.count() / 1000, " s: port ", port(), " of host ", host_name(), ", ",
                           to_string(interfaces_), "; the hosts' ports must be open to each other"));
     for (size_t i = guests.size(); i-- > 0;) {
@@ -256,10 +261,11 @@ std::unique_ptr<HostComm> HostListener::accept(int size, std::chrono::millisecon
       bool done = now > guest.until || (fds[i + 1].revents && !guest.listen());
       if (!done && guest.bytes == sizeof guest.hello) {
         done = true;
-        const int rank = guest.hello.rank;
-        const bool known = equal_secret(std::string_view(guest.hello.token, kTokenChars), token_);
-        if (known && rank >= 1 && rank < size && peers[rank - 1].fd() < 0 && guest.welcome()) {
-          peers[rank - 1] = std::move(guest.socket);
+        const int rank = guest.hello.rank, purpose = static_cast<int>(guest.hello.purpose);
+        const bool known = equal_secret(std::string_view(guest.hello.token, kTokenChars), token_) && rank >= 1 && rank < size &&
+                           purpose >= 0 && purpose < kPurposes;
+        if (known && peers[purpose][rank - 1].fd() < 0 && guest.welcome()) {
+          peers[purpose][rank - 1] = std::move(guest.socket);
           --missing;
         }
       }
@@ -270,27 +276,33 @@ std::unique_ptr<HostComm> HostListener::accept(int size, std::chrono::millisecon
       if (peer.fd() >= 0) guests.push_back({std::move(peer), now + kHelloTimeout});
     }
   }
-  return std::make_unique<TcpHostComm>(std::move(peers), 0, size);
+  auto& [control, watch] = peers;
+  std::vector<int> watched;
+  for (Socket& socket : watch) watched.push_back(socket.release());
+  return {std::make_unique<TcpHostComm>(std::move(control), 0, size), std::make_unique<RankWatch>(0, std::move(watched))};
 }
 
-std::unique_ptr<HostComm> join_host(const std::string& invitation, int rank, int size) {
+HostLink join_host(const std::string& invitation, int rank, int size) {
   std::istringstream fields(invitation);
   std::string token;
   int port = 0;
   fields >> port >> token;
   WEFT_CHECK_EQ(token.size(), kTokenChars);
   const std::vector<std::string> addresses{std::istream_iterator<std::string>(fields), {}};
-  Hello hello;
-  std::memcpy(hello.token, token.data(), kTokenChars);
-  hello.rank = rank;
-  std::vector<Socket> peers;
-  try {
-    peers.emplace_back(connect_any(addresses, port, kJoinTimeout, std::as_bytes(std::span(&hello, 1))));
-  } catch (const CommError& error) {
-    throw CommError(
-        cat("rank ", rank, " found no way to rank 0: ", error.what(), "; the hosts' ports must be open to each other"));
-  }
-  return std::make_unique<TcpHostComm>(std::move(peers), rank, size);
+  const auto connect = [&](Purpose purpose) {
+    Hello hello{.token = {}, .rank = rank, .purpose = purpose};
+    std::memcpy(hello.token, token.data(), kTokenChars);
+    try {
+      return Socket(connect_any(addresses, port, kJoinTimeout, std::as_bytes(std::span(&hello, 1))));
+    } catch (const CommError& error) {
+      throw CommError(
+          cat("rank ", rank, " found no way to rank 0: ", error.what(), "; the hosts' ports must be open to each other"));
+    }
+  };
+  std::vector<Socket> control;
+  control.push_back(connect(Purpose::control));
+  Socket watch = connect(Purpose::watch);
+  return {std::make_unique<TcpHostComm>(std::move(control), rank, size), std::make_unique<RankWatch>(rank, std::vector{watch.release()})};
 }
 
 }  // namespace weft

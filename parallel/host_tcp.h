@@ -8,8 +8,15 @@
 
 #include "parallel/communicator.h"
 #include "parallel/network.h"
+#include "parallel/rank_watch.h"
 
 namespace weft {
+
+// A rank's connections for the control plane.
+struct HostLink {
+  std::unique_ptr<HostComm> comm;
+  std::unique_ptr<RankWatch> watch;
+};
 
 // Rank 0's end before the others have come.
 class HostListener {
@@ -23,7 +30,7 @@ class HostListener {
   // "port token address...", for the other ranks alone: whoever shows the token is let in.
   std::string invitation() const;
   // Waits for ranks 1 .. size - 1; strangers are turned away. CommError names the ranks that do not come in time.
-  std::unique_ptr<HostComm> accept(int size, std::chrono::milliseconds patience = std::chrono::seconds(15));
+  HostLink accept(int size, std::chrono::milliseconds patience = std::chrono::seconds(15));
 
  private:
   int port() const;
@@ -34,6 +41,6 @@ class HostListener {
 };
 
 // Another rank's end. It tries every address of the invitation.
-std::unique_ptr<HostComm> join_host(const std::string& invitation, int rank, int size);
+HostLink join_host(const std::string& invitation, int rank, int size);
 
 }  // namespace weft

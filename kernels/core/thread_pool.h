@@ -19,6 +19,9 @@ CpuClaim place_threads(int threads, int local_rank, int local_size);
 int affinity_cpus();   // CPUs in this process's affinity mask
 int available_cpus();  // those it may keep busy: no more than its cgroup's quota pays for in full, at least one
 
+// Parallel regions this process has begun: a number that moves while it computes.
+inline std::atomic<uint64_t> parallel_regions = 0;
+
 class ThreadPool {
  public:
   explicit ThreadPool(int threads, CpuClaim cpus = {});
@@ -40,6 +43,7 @@ class ThreadPool {
   template <class Fn>
   void parallel_for(int64_t n, int64_t grain, Fn&& fn) {
     if (n <= 0) return;
+    parallel_regions.fetch_add(1, std::memory_order_relaxed);
     if (n <= grain || workers_.empty()) return fn(int64_t{0}, n, 0);
     const int64_t pieces = (n + grain - 1) / grain;
     for (int t = 0; t < threads(); ++t) {

@@ -4,6 +4,7 @@
 // made the Engine may call it.
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -53,6 +54,8 @@ class Engine {
   virtual void cancel(RequestId id) = 0;  // unknown ids are ignored: the request may just have finished
   virtual bool has_work() const = 0;
   virtual std::vector<TokenEvent> step() = 0;  // one forward pass over all ranks; no-op without work
+  // step() calls `begins` with the requests it is about to compute.
+  virtual void on_step(std::function<void(std::span<const RequestId>)> begins) = 0;
   virtual EngineStats stats() const = 0;
   // Raw logits of every position of `ids`: out (ids.size(), vocab), prefill in chunks; only while has_work()
   // is false.

@@ -43,6 +43,7 @@ StepPlan Scheduler::schedule() {
   plan.step = ++step_;
   plan.tokens.reserve(limits_.max_batch_tokens - budget);
   plan.chunks.reserve(running_.size());
+  scheduled_.clear();
   sampled_.clear();
   for (const bool decode : {true, false})
     for (const Sequence* sequence : running_)
@@ -143,6 +144,7 @@ void Scheduler::add_chunk(StepPlan& plan, const Sequence& sequence) {
                          .n_tokens = static_cast<int32_t>(sequence.scheduled),
                          .logits = logits,
                          .blocks = {sequence.blocks.begin(), sequence.blocks.begin() + covered}});
+  scheduled_.push_back(sequence.id);
   if (logits) sampled_.push_back(sequence.id);
 }
 

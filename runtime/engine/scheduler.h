@@ -48,6 +48,8 @@ class Scheduler {
   StepPlan schedule();
   // Requests whose chunk in the last plan ends with wanted logits, in the order of the plan's chunks.
   std::span<const RequestId> sampled() const { return sampled_; }
+  // All requests that have a chunk in the last plan.
+  std::span<const RequestId> scheduled() const { return scheduled_; }
   void completed();
   void append(RequestId id, int32_t token);
 
@@ -81,7 +83,7 @@ class Scheduler {
   std::unordered_map<RequestId, Sequence> sequences_;
   std::vector<Sequence*> running_;  // in order of arrival
   std::deque<Sequence*> waiting_;   // in order of arrival; all later than the running ones
-  std::vector<RequestId> sampled_;
+  std::vector<RequestId> scheduled_, sampled_;
   uint64_t step_ = 0;
   int64_t preemptions_ = 0, cached_tokens_ = 0;
 };

@@ -103,7 +103,9 @@ void StepEngine::cancel(RequestId id) {
 std::vector<TokenEvent> StepEngine::step() {
   std::vector<TokenEvent> events = std::exchange(cancelled_, {});
   if (!scheduler_.has_work()) return events;
-  const Tensor logits = run(scheduler_.schedule());
+  const StepPlan plan = scheduler_.schedule();
+  step_begins_(scheduler_.scheduled());
+  const Tensor logits = run(plan);
   scheduler_.completed();
   int64_t row = 0;
   for (const RequestId id : scheduler_.sampled()) {

@@ -28,6 +28,7 @@ class StepEngine final : public Engine {
   void cancel(RequestId id) override;
   bool has_work() const override { return scheduler_.has_work() || !cancelled_.empty(); }
   std::vector<TokenEvent> step() override;
+  void on_step(std::function<void(std::span<const RequestId>)> begins) override { step_begins_ = std::move(begins); }
   EngineStats stats() const override;
   void score(const std::vector<int32_t>& ids, float* out) override;
   void stop_ranks() override;
@@ -60,6 +61,7 @@ class StepEngine final : public Engine {
   Scheduler scheduler_;
   int64_t score_rows_;
   std::unordered_map<RequestId, Active> active_;
+  std::function<void(std::span<const RequestId>)> step_begins_ = [](std::span<const RequestId>) {};
   std::vector<TokenEvent> cancelled_;  // to be told by the next step()
   EngineStats stats_;
   bool ranks_released_ = false;  // the others follow no more plans: stopped, or a step failed

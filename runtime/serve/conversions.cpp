@@ -158,6 +158,19 @@ std::vector<TokenEvent> from_proto(const v1::worker::Tokens& p) {
   return events;
 }
 
+v1::worker::FromWorker to_frame(const EngineEvent& event) {
+  v1::worker::FromWorker frame;
+  if (const auto* ready = std::get_if<EngineReady>(&event))
+    *frame.mutable_hello()->mutable_info() = to_proto(*ready);
+  else if (const auto* step = std::get_if<StepBegins>(&event))
+    frame.mutable_step_begins()->mutable_ids()->Add(step->ids.begin(), step->ids.end());
+  else if (const auto* tokens = std::get_if<std::vector<TokenEvent>>(&event))
+    *frame.mutable_tokens() = to_proto(*tokens);
+  else
+    *frame.mutable_stats() = to_proto(std::get<EngineStats>(event));
+  return frame;
+}
+
 v1::worker::Submit to_proto(const Request& request) {
   v1::worker::Submit p;
   p.set_id(request.id);

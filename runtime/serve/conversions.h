@@ -18,6 +18,7 @@ v1::EngineStats to_proto(const EngineStats& stats);
 EngineStats from_proto(const v1::EngineStats& p);
 v1::worker::Tokens to_proto(const std::vector<TokenEvent>& events);
 std::vector<TokenEvent> from_proto(const v1::worker::Tokens& p);
+v1::worker::FromWorker to_frame(const EngineEvent& event);  // of a worker: neither EngineLost nor EngineEnded
 v1::worker::Submit to_proto(const Request& request);
 Request from_proto(const v1::worker::Submit& p);
 

@@ -46,23 +46,44 @@ std::string Coordinator::run(const std::function<void(bool)>& on_health) {
 void Coordinator::on(EngineReady&& ready, Notifications&) {
   model_ = std::move(ready);
   engine_up_ = true;
-  for (const auto& [id, active] : requests_)
-    if (!active.finished()) link_.submit(active.request(id));
+  admit();
+}
+
+void Coordinator::on(StepBegins&& step, Notifications&) { in_step_ = std::move(step.ids); }
+
+// Gives the engine what it does not have yet: one suspect, or everything in order of arrival.
+void Coordinator::admit() {
+  if (!engine_up_ || alone_) return;
+  constexpr int deaths_of_a_suspect = 2;
+  for (auto& [id, active] : requests_)
+    if (!active.finished() && active.deaths_since_token >= deaths_of_a_suspect) {
+      alone_ = id;
+      active.submitted = true;
+      return link_.submit(active.request(id));
+    }
+  for (auto& [id, active] : requests_)
+    if (!active.finished() && !std::exchange(active.submitted, true)) link_.submit(active.request(id));
 }
 
 void Coordinator::on(std::vector<TokenEvent>&& events, Notifications& told) {
+  const RequestId was_alone = alone_;
   for (const TokenEvent& event : events) {
     const auto found = requests_.find(event.id);
     if (found == requests_.end() || found->second.finished()) continue;  // cancelled a moment ago
     ActiveGeneration& active = found->second;
     active.push(event);
-    if (event.token >= 0) ++counts_.tokens;
+    if (event.token >= 0) {
+      ++counts_.tokens;
+      active.deaths_since_token = 0;
+    }
     if (active.finished()) {
       if (event.finish == FinishReason::none) link_.cancel(event.id);  // a stop string
       count_end(active.error());
     }
     if (active.has_news()) told.push_back(active.wanted().notify);
+    if (event.id == alone_) alone_ = 0;  // it has passed what was fatal, or has ended
   }
+  if (alone_ != was_alone) admit();
 }
 
 void Coordinator::on(EngineStats&& stats, Notifications&) { counts_.engine = std::move(stats); }
@@ -71,12 +92,17 @@ void Coordinator::on(EngineLost&& lost, Notifications& told) {
   engine_up_ = false;
   ++counts_.restarts;
   log_warn("the engine was lost and is started again: ", lost.sentence);
-  for (auto& [id, active] : requests_)
-    if (!active.finished() && ++active.replays > limits_.max_replays)
-      fail(
-          id, active,
-          {ServeCode::internal, cat("the engine failed ", active.replays, " times while this request ran: ", lost.sentence)},
-          told);
+  for (auto& [id, active] : requests_) active.replays += !active.finished() && std::exchange(active.submitted, false);
+  for (const RequestId id : std::exchange(in_step_, {})) {
+    const auto found = requests_.find(id);
+    if (found == requests_.end() || found->second.finished()) continue;
+    ActiveGeneration& active = found->second;
+    ++active.deaths_since_token;
+    if (++active.deaths < limits_.max_deaths && id != alone_) continue;
+    fail(id, active, {ServeCode::internal, cat("the engine failed ", active.deaths, " times while it computed this request: ", lost.sentence)},
+         told);
+  }
+  alone_ = 0;
 }
 
 void Coordinator::on(EngineEnded&& ended, Notifications& told) {
@@ -90,6 +116,7 @@ void Coordinator::fail(RequestId id, ActiveGeneration& active, const ServeError&
   active.fail(error);
   count_end(error);
   if (engine_up_) link_.cancel(id);
+  if (id == alone_) alone_ = 0;
   told.push_back(active.wanted().notify);
 }
 
@@ -129,13 +156,13 @@ std::vector<RequestId> Coordinator::submit(std::deque<Generation>& waiting, Requ
   std::vector<RequestId> ids;
   while (!waiting.empty() && static_cast<int64_t>(ids.size()) < room) {
     const RequestId id = ++last_id_;
-    const auto [entry, fresh] = requests_.try_emplace(id, std::move(waiting.front()), tokenizer_);
+    requests_.try_emplace(id, std::move(waiting.front()), tokenizer_);
     waiting.pop_front();
     ++counts_.accepted;
     ++counts_.unfinished;
-    if (engine_up_) link_.submit(entry->second.request(id));
     ids.push_back(id);
   }
+  admit();
   deadlines_changed_.notify_one();
   return ids;
 }
@@ -154,6 +181,7 @@ void Coordinator::cancel(RequestId id) {
     const auto found = requests_.find(id);
     if (found == requests_.end() || found->second.finished()) return;
     fail(id, found->second, {ServeCode::cancelled, "the request was cancelled"}, told);
+    admit();
   }
   changed_.notify_all();
   notify_all(told);
@@ -163,6 +191,7 @@ void Coordinator::release(RequestId id) {
   {
     std::lock_guard lock(mutex_);
     drop(id);
+    admit();
   }
   changed_.notify_all();
 }
@@ -231,6 +260,7 @@ void Coordinator::watch_deadlines() {
         nearest = std::min(nearest, active.wanted().deadline);
     }
     if (!told.empty()) {
+      admit();
       lock.unlock();
       changed_.notify_all();
       notify_all(told);

@@ -1,9 +1,11 @@
 #pragma once
 // Owns every request from its arrival to its last byte. It lives outside the engine's domain of failure: when
 // the engine is lost, each unfinished request is submitted to the next one with the tokens already told, and
-// in canonical order the client sees the stream it would have seen. Knows neither gRPC nor how the engine is
-// reached. Threads: any may call the public methods; run() is the one that reads the engine's events and
-// calls Generation::notify, a second one of its own watches deadlines. All sleep when there is nothing to do.
+// in canonical order the client sees the stream it would have seen. A request that was twice in the step that
+// took the engine down, without a token in between, is run alone until its next token: the cause is found and
+// refused, and costs nobody else an answer. Knows neither gRPC nor how the engine is reached. Threads: any may
+// call the public methods; run() is the one that reads the engine's events and calls Generation::notify, a
+// second one of its own watches deadlines. All sleep when there is nothing to do.
 #include <condition_variable>
 #include <deque>
 #include <map>
@@ -19,7 +21,7 @@ namespace weft {
 
 struct CoordinatorLimits {
   int64_t max_requests = 512;  // at a time: waiting, running, or not released
-  int max_replays = 3;         // of a request: one that takes the engine down each time must not take the server down
+  int max_deaths = 8;          // engines lost in steps of one request, whatever came in between, until it is refused
 };
 
 struct CoordinatorStats {
@@ -67,11 +69,13 @@ class Coordinator {
   using Notifications = std::vector<std::function<void()>>;
 
   void on(EngineReady&& ready, Notifications& told);
+  void on(StepBegins&& step, Notifications& told);
   void on(std::vector<TokenEvent>&& events, Notifications& told);
   void on(EngineStats&& stats, Notifications& told);
   void on(EngineLost&& lost, Notifications& told);
   void on(EngineEnded&& ended, Notifications& told);
   void drop(RequestId id);  // release() under the lock
+  void admit();
   void fail(RequestId id, ActiveGeneration& active, const ServeError& error, Notifications& told);
   void fail_all(const ServeError& error, Notifications& told);
   void count_end(const std::optional<ServeError>& error);
@@ -88,6 +92,8 @@ class Coordinator {
   std::condition_variable deadlines_changed_;
   std::map<RequestId, ActiveGeneration> requests_;  // not released; as many as max_requests allows
   RequestId last_id_ = 0;
+  std::vector<RequestId> in_step_;  // what the engine computes now
+  RequestId alone_ = 0;             // runs by itself, because it may be what the engine dies of; 0: none
   std::optional<EngineReady> model_;
   bool engine_up_ = false, draining_ = false, ended_ = false;
   std::string end_sentence_;

@@ -21,6 +21,12 @@ struct EngineReady {
 };
 EngineReady describe(const Engine& engine);
 
+// The requests of the step that begins and of those after it, until the next such event: if the engine is lost, one of
+// them may be the cause.
+struct StepBegins {
+  std::vector<RequestId> ids;
+};
+
 // The engine is gone and another is being started; EngineReady or EngineEnded follows.
 struct EngineLost {
   std::string sentence;
@@ -31,7 +37,7 @@ struct EngineEnded {
   std::string sentence;
 };
 
-using EngineEvent = std::variant<EngineReady, std::vector<TokenEvent>, EngineStats, EngineLost, EngineEnded>;
+using EngineEvent = std::variant<EngineReady, StepBegins, std::vector<TokenEvent>, EngineStats, EngineLost, EngineEnded>;
 
 class EngineLink {
  public:

@@ -1,5 +1,6 @@
 #include "runtime/serve/engine_loop.h"
 
+#include <algorithm>
 #include <chrono>
 
 #include "kernels/core/check.h"
@@ -40,14 +41,22 @@ EngineReady describe(const Engine& engine) {
           .eos_token_ids = model.eos_token_ids};
 }
 
-void run_engine(Engine& engine, CommandQueue& commands, const std::function<void(EngineEvent)>& emit) {
+void run_engine(Engine& engine, CommandQueue& commands, const std::function<void(EngineEvent)>& emit, std::atomic<bool>& stepping) {
+  std::vector<RequestId> computed;  // by the last step
+  engine.on_step([&](std::span<const RequestId> ids) {
+    if (std::equal(ids.begin(), ids.end(), computed.begin(), computed.end())) return;
+    computed.assign(ids.begin(), ids.end());
+    emit(StepBegins{computed});
+  });
   emit(describe(engine));
   std::vector<EngineCommand> taken;
   Clock::time_point stats_due = Clock::now();
   while (commands.take(taken, !engine.has_work())) {
     for (const EngineCommand& command : taken) apply(engine, command, emit);
     if (!engine.has_work()) continue;
+    stepping = true;
     std::vector<TokenEvent> events = engine.step();
+    stepping = false;
     const Clock::time_point now = Clock::now();
     if (now >= stats_due || !engine.has_work()) {  // before the events: who saw an answer's end sees it counted
       emit(engine.stats());
@@ -58,7 +67,7 @@ void run_engine(Engine& engine, CommandQueue& commands, const std::function<void
 }
 
 void LocalLink::run(Engine& engine) {
-  run_engine(engine, commands_, [&](EngineEvent event) { events_.push(std::move(event)); });
+  run_engine(engine, commands_, [&](EngineEvent event) { events_.push(std::move(event)); }, stepping_);
   events_.push(EngineEnded{});
 }
 

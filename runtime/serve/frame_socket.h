@@ -30,6 +30,10 @@ class FileDescriptor {
   int fd_;
 };
 
+// A message as it travels; empty if it is too large.
+std::string frame_of(const google::protobuf::MessageLite& message);
+
+// An end that waits for its peer.
 class FrameSocket {
  public:
   explicit FrameSocket(FileDescriptor socket);
@@ -39,8 +43,6 @@ class FrameSocket {
   // One thread. Sleeps until a whole message is there. False: the peer is gone, or sent what is no such
   // message of at most `limit` bytes.
   bool receive(google::protobuf::MessageLite& message, uint32_t limit = max_frame_bytes);
-  // receive() gives up after this time; 0: never.
-  void set_receive_timeout(int seconds);
   int fd() const { return socket_.get(); }
 
  private:
@@ -48,8 +50,32 @@ class FrameSocket {
 
   FileDescriptor socket_;
   std::mutex sending_;
-  std::string out_, in_;
+  std::string in_;
 };
+
+// An end that never waits: a loop around poll() says when there is something to read or room to write. One thread.
+class FrameEnd {
+ public:
+  explicit FrameEnd(FileDescriptor socket);
+
+  void queue(const std::string& frames) { out_ += frames; }
+  bool has_queued() const { return sent_ < out_.size(); }
+  // Both do what can be done now. False: the peer is gone.
+  bool flush();
+  bool read();
+
+  enum class Taken { nothing, message, garbage };  // garbage: no message of the kind, or over `limit` bytes
+  Taken take(google::protobuf::MessageLite& message, uint32_t limit = max_frame_bytes);
+  int fd() const { return socket_.get(); }
+
+ private:
+  FileDescriptor socket_;
+  std::string out_, in_;
+  size_t sent_ = 0;  // of out_
+};
+
+// A connection whose peer does not take what is sent for so long is broken: its host or the way to it is gone.
+void break_when_silent(int fd, double seconds);
 
 // Listens on an IPv4 address, "127.0.0.1" or "0.0.0.0", at a port the system chooses.
 FileDescriptor listen_tcp(const std::string& host, uint16_t& port);

@@ -93,7 +93,11 @@ class ActiveGeneration {
   const Generation& wanted() const { return wanted_; }
   bool has_news() const { return !news_.empty(); }
   const std::optional<ServeError>& error() const { return news_.error; }  // until taken
-  int replays = 0;
+  // The coordinator's own notes:
+  bool submitted = false;          // to the engine that runs now
+  int replays = 0;                 // engines lost that had it
+  int deaths = 0;                  // engines lost in a step of it
+  int deaths_since_token = 0;      // of them, since it last got a token
 
  private:
   void apply(const TokenEvent& event);

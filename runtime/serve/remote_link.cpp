@@ -1,5 +1,6 @@
 #include "runtime/serve/remote_link.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
@@ -10,6 +11,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cmath>
+#include <deque>
 
 #include "kernels/core/check.h"
 #include "runtime/serve/conversions.h"
@@ -21,9 +23,19 @@ using v1::worker::FromWorker;
 using v1::worker::ToWorker;
 
 constexpr uint32_t max_login_bytes = 1024;
-constexpr int login_timeout_s = 5, drain_timeout_ms = 10'000;
+constexpr size_t max_visitors = 64;
+constexpr double login_s = 1, drain_s = 10, silent_s = 2;
 
 double now_s() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+// Sleeps until a descriptor is ready or the clock shows `until`.
+void wait(std::vector<pollfd>& fds, double until) {
+  for (;;) {
+    const double left_ms = std::clamp((until - now_s()) * 1000, 0.0, 1e9);
+    if (::poll(fds.data(), fds.size(), static_cast<int>(std::ceil(left_ms))) >= 0) return;
+    WEFT_CHECK(errno == EINTR, "poll");
+  }
+}
 
 std::string random_token() {
   unsigned char bytes[32];
@@ -44,152 +56,233 @@ bool equal_secret(const std::string& a, const std::string& b) {
   return difference == 0;
 }
 
+// A connection that has not yet said who it is.
+struct Visitor {
+  std::unique_ptr<FrameEnd> end;
+  double until;  // when its time to log in is over
+
+  // Takes what has come. True: it knows the token. A wrong one is shown the door.
+  bool knows(const std::string& token) {
+    FromWorker frame;
+    if (!end->read()) return leave();
+    switch (end->take(frame, max_login_bytes)) {
+      case FrameEnd::Taken::nothing: return false;
+      case FrameEnd::Taken::garbage: return leave();
+      case FrameEnd::Taken::message: break;
+    }
+    return (frame.has_login() && equal_secret(frame.login().token(), token)) || leave();
+  }
+  bool leave() { return until = 0; }
+};
+
 }  // namespace
 
-RemoteLink::RemoteLink(const std::string& listen, const std::string& reach, StartJob start, const RestartPolicy& policy)
-    : start_(std::move(start)), policy_(policy), listener_(listen_tcp(listen, port_)), closed_(::eventfd(0, EFD_CLOEXEC)) {
+RemoteLink::RemoteLink(const std::string& listen, const std::string& reach, StartJob start, const LinkPolicy& policy)
+    : start_(std::move(start)),
+      policy_(policy),
+      listener_(listen_tcp(listen, port_)),
+      wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  ::fcntl(listener_.get(), F_SETFL, O_NONBLOCK);
   invitation_ = {cat(reach, ":", port_), random_token()};
   job_ = start_(invitation_);
 }
 
 RemoteLink::~RemoteLink() = default;
 
-void RemoteLink::set_socket(std::unique_ptr<FrameSocket> socket) {
-  std::lock_guard lock(mutex_);
-  socket_ = std::move(socket);
-}
-
 void RemoteLink::submit(const Request& request) {
-  std::shared_ptr<FrameSocket> socket;
-  {
-    std::lock_guard lock(mutex_);
-    socket = socket_;
-  }
-  if (!socket) return;
   ToWorker frame;
   *frame.mutable_submit() = to_proto(request);
-  socket->send(frame);  // a peer that is gone is noticed by next()
+  send(frame);
 }
 
 void RemoteLink::cancel(RequestId id) {
-  std::shared_ptr<FrameSocket> socket;
-  {
-    std::lock_guard lock(mutex_);
-    socket = socket_;
-  }
-  if (!socket) return;
   ToWorker frame;
   frame.mutable_cancel()->set_id(id);
-  socket->send(frame);
+  send(frame);
 }
 
 void RemoteLink::close() {
-  const uint64_t one = 1;
-  WEFT_CHECK(::write(closed_.get(), &one, sizeof one) == sizeof one, "eventfd");
+  closing_ = true;
+  wake();
 }
 
-// Sleeps until fd is readable; what comes first counts, input before the end of the job that sent it.
-RemoteLink::Wake RemoteLink::wait(int fd, int timeout_ms) {
-  pollfd fds[] = {{closed_.get(), POLLIN, 0}, {fd, POLLIN, 0}, {job_ ? job_->ended_fd() : -1, POLLIN, 0}};
-  while (::poll(fds, 3, timeout_ms) < 0) WEFT_CHECK(errno == EINTR, "poll");
-  if (fds[0].revents) return Wake::closed;
-  if (fds[1].revents || !fds[2].revents) return Wake::input;
-  return Wake::job_ended;
+void RemoteLink::send(const ToWorker& frame) {
+  {
+    std::lock_guard lock(mutex_);
+    if (!connected_) return;
+    queued_ += frame_of(frame);
+  }
+  wake();
+}
+
+void RemoteLink::wake() const {
+  const uint64_t one = 1;
+  WEFT_CHECK(::write(wake_.get(), &one, sizeof one) == sizeof one, "eventfd");
 }
 
 EngineEvent RemoteLink::next() {
-  for (;;) {
-    if (!job_) {
-      if (!pause_before_restart()) return EngineEnded{};
-      try {
-        job_ = start_(invitation_);
-      } catch (const InputError& e) {
-        return EngineEnded{e.what()};
-      }
-    }
-    if (!socket_ && !connect()) {
-      if (!job_) return EngineEnded{};
-      return lost(job_->why_it_ended());
-    }
-    switch (wait(socket_->fd(), -1)) {
-      case Wake::closed: return end_job();
-      case Wake::input: return read();
-      case Wake::job_ended: return lost(job_->why_it_ended());
+  ending_.reset();
+  if (!job_) {
+    try {
+      if (!start_again()) return EngineEnded{};
+    } catch (const InputError& e) {
+      return EngineEnded{e.what()};
     }
   }
+  if (!peer_ && !connect()) return closing_ ? end_job() : lost(job_->why_it_ended());
+  return follow();
 }
 
-// Waits for a connection that knows the token. False: the job has ended, or (then job_ is null) close() was
-// called.
+// After a pause that doubles each time. False: close() was called meanwhile.
+bool RemoteLink::start_again() {
+  const double pause_s = std::min(policy_.longest_delay_s, policy_.first_delay_s * std::pow(2, failures_ - 1));
+  for (const double until = now_s() + pause_s; !closing_ && now_s() < until;) {
+    std::vector<pollfd> fds{{wake_.get(), POLLIN, 0}};
+    wait(fds, until);
+    uint64_t wakes = 0;
+    [[maybe_unused]] const ssize_t n = ::read(wake_.get(), &wakes, sizeof wakes);
+  }
+  if (closing_) return false;
+  job_ = start_(invitation_);
+  return true;
+}
+
+// Waits for a connection that knows the token, among others that may say nothing for a while. False: the job has ended, or
+// close() was called.
 bool RemoteLink::connect() {
+  std::deque<Visitor> visitors;  // in order of arrival
+  while (!closing_) {
+    std::vector<pollfd> fds{{wake_.get(), POLLIN, 0}, {listener_.get(), POLLIN, 0}, {job_->ended_fd(), POLLIN, 0}};
+    for (const Visitor& visitor : visitors) fds.push_back({visitor.end->fd(), POLLIN, 0});
+    wait(fds, visitors.empty() ? HUGE_VAL : visitors.front().until);
+
+    bool input = fds[1].revents != 0;
+    for (size_t i = 0; i < visitors.size(); ++i) {
+      if (!fds[3 + i].revents) continue;
+      input = true;
+      if (!visitors[i].knows(invitation_.token)) continue;
+      welcome(std::move(visitors[i].end));
+      return true;
+    }
+    std::erase_if(visitors, [](const Visitor& visitor) { return visitor.until <= now_s(); });
+    for (FileDescriptor peer; peer.reset(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC)), peer;) {
+      visitors.push_back({std::make_unique<FrameEnd>(std::move(peer)), now_s() + login_s});
+      if (visitors.size() > max_visitors) visitors.pop_front();
+    }
+    if (fds[2].revents && !input) return false;  // what came before the end of the job counts first
+  }
+  return false;
+}
+
+void RemoteLink::welcome(std::unique_ptr<FrameEnd> worker) {
+  peer_ = std::move(worker);
+  break_when_silent(peer_->fd(), policy_.step_timeout_s);
+  heard_ = moved_ = now_s();
+  has_served_ = false;
+  std::lock_guard lock(mutex_);
+  connected_ = true;
+}
+
+// Reads and writes until there is an event.
+EngineEvent RemoteLink::follow() {
   for (;;) {
-    switch (wait(listener_.get(), -1)) {
-      case Wake::closed: job_.reset(); return false;
-      case Wake::job_ended: return false;
-      case Wake::input:
-        if (auto worker = accept_worker()) {
-          set_socket(std::move(worker));
-          return true;
-        }
+    FromWorker frame;
+    const FrameEnd::Taken taken = peer_->take(frame);
+    if (taken == FrameEnd::Taken::garbage) return lost("rank 0 sent a frame of unknown kind");
+    if (taken == FrameEnd::Taken::message) {
+      heard_ = now_s();
+      if (auto event = event_of(frame)) return std::move(*event);
+      continue;
+    }
+    if (closing_) return end_job();
+    {
+      std::lock_guard lock(mutex_);
+      peer_->queue(std::exchange(queued_, {}));
+    }
+    peer_->flush();  // a peer that is gone is noticed when it is read
+
+    const short wanted = peer_->has_queued() ? POLLIN | POLLOUT : POLLIN;
+    std::vector<pollfd> fds{{wake_.get(), POLLIN, 0}, {peer_->fd(), wanted, 0}, {job_->ended_fd(), POLLIN, 0}};
+    wait(fds, std::min(heard_, moved_) + policy_.step_timeout_s);
+    uint64_t wakes = 0;
+    [[maybe_unused]] const ssize_t n = ::read(wake_.get(), &wakes, sizeof wakes);
+    if (fds[1].revents & ~POLLOUT) {
+      if (!peer_->read()) return lost(job_->why_it_ended());
+    } else if (fds[2].revents) {
+      return lost(job_->why_it_ended());
+    } else if (now_s() >= heard_ + policy_.step_timeout_s) {
+      return lost(cat("rank 0 was silent for ", policy_.step_timeout_s,
+                      " s (--step-timeout): it is stopped, or its host cannot be reached"));
+    } else if (now_s() >= moved_ + policy_.step_timeout_s) {
+      return lost(cat("a step made no progress for ", policy_.step_timeout_s, " s (--step-timeout)"));
     }
   }
 }
 
-std::unique_ptr<FrameSocket> RemoteLink::accept_worker() {
-  FileDescriptor peer(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
-  if (!peer) return nullptr;
-  auto socket = std::make_unique<FrameSocket>(std::move(peer));
-  socket->set_receive_timeout(login_timeout_s);
-  FromWorker frame;
-  if (!socket->receive(frame, max_login_bytes) || !frame.has_login() ||
-      !equal_secret(frame.login().token(), invitation_.token))
-    return nullptr;
-  socket->set_receive_timeout(0);
-  return socket;
-}
-
-EngineEvent RemoteLink::read() {
-  FromWorker frame;
-  if (!socket_->receive(frame)) return lost(job_->why_it_ended());
+std::optional<EngineEvent> RemoteLink::event_of(const FromWorker& frame) {
   switch (frame.kind_case()) {
     case FromWorker::kHello:
       was_ready_ = true;
       ready_since_ = now_s();
       return from_proto(frame.hello().info());
-    case FromWorker::kTokens: return from_proto(frame.tokens());
+    case FromWorker::kTokens:
+      has_served_ = true;
+      moved_ = heard_;
+      return from_proto(frame.tokens());
+    case FromWorker::kStepBegins: return StepBegins{{frame.step_begins().ids().begin(), frame.step_begins().ids().end()}};
     case FromWorker::kStats: return from_proto(frame.stats());
     case FromWorker::kFatal: return lost(frame.fatal().sentence());
-    default: return lost("the worker job sent a frame of unknown kind");
+    case FromWorker::kBeat: return note(frame.beat()), std::nullopt;
+    default: return lost("rank 0 sent a frame of unknown kind");
   }
 }
 
-// Ends what is left of the job. The next call of next() starts another, if it may.
+void RemoteLink::note(const v1::worker::Beat& beat) {
+  if (!beat.stepping() || beat.progress() != progress_) moved_ = heard_;
+  progress_ = beat.progress();
+}
+
+// The next call of next() ends what is left of the job, and starts another.
 EngineEvent RemoteLink::lost(const std::string& sentence) {
-  set_socket(nullptr);
-  job_.reset();
+  {
+    std::lock_guard lock(mutex_);
+    connected_ = false;
+    queued_.clear();
+  }
+  peer_.reset();
+  ending_ = std::move(job_);
   if (!was_ready_) return EngineEnded{sentence};
-  if (ready_since_ > 0 && now_s() - ready_since_ > policy_.stable_s) restarts_ = 0;
+  if (has_served_ || (ready_since_ > 0 && now_s() - ready_since_ > policy_.stable_s)) failures_ = 0;
   ready_since_ = 0;
-  if (++restarts_ > policy_.max_restarts)
-    return EngineEnded{cat("the workers failed ", restarts_, " times in a row, the last time because: ", sentence)};
+  if (failures_++ == 0) row_began_ = now_s();
+  if (const double row_s = now_s() - row_began_; row_s > policy_.restart_for_s)
+    return EngineEnded{cat("the workers failed ", failures_, " times in a row over ", std::lround(row_s),
+                           " s, the last time because: ", sentence)};
   return EngineLost{sentence};
 }
 
-// False: close() was called meanwhile.
-bool RemoteLink::pause_before_restart() {
-  const double delay_s = std::min(5.0, policy_.first_delay_s * std::pow(2, restarts_ - 1));
-  return wait(-1, static_cast<int>(delay_s * 1000)) != Wake::closed;
-}
-
-// Lets the ranks leave by themselves for a while; ~WorkerJob ends those that do not.
+// Lets the ranks leave by themselves for a while, as long as they give signs of life; ~WorkerJob ends those that do not.
 EngineEvent RemoteLink::end_job() {
-  ToWorker frame;
-  frame.mutable_drain();
-  if (socket_->send(frame)) {
-    pollfd ended{job_->ended_fd(), POLLIN, 0};
-    ::poll(&ended, 1, drain_timeout_ms);
+  if (peer_) {
+    ToWorker frame;
+    frame.mutable_drain();
+    peer_->queue(frame_of(frame));
+    bool open = true;
+    for (const double end = now_s() + drain_s; now_s() < std::min(end, heard_ + silent_s);) {
+      peer_->flush();
+      const short wanted = peer_->has_queued() ? POLLIN | POLLOUT : POLLIN;
+      std::vector<pollfd> fds{{job_->ended_fd(), POLLIN, 0}, {open ? peer_->fd() : -1, wanted, 0}};
+      wait(fds, std::min(end, heard_ + silent_s));
+      if (fds[0].revents) break;
+      if (fds[1].revents & ~POLLOUT) open = peer_->read();
+      for (FromWorker ignored; peer_->take(ignored) == FrameEnd::Taken::message;) heard_ = now_s();
+    }
   }
-  set_socket(nullptr);
+  {
+    std::lock_guard lock(mutex_);
+    connected_ = false;
+  }
+  peer_.reset();
   job_.reset();
   return EngineEnded{};
 }

@@ -1,10 +1,12 @@
 #pragma once
-// The link to an engine in a worker job: processes that may die at any time. The job is started by next(),
-// connects back over TCP and proves with a random token that it is ours; when it dies another one is started,
-// a bounded number of times.
+// The link to an engine in a worker job: processes that may die or stop at any time. The job is started by next(),
+// connects back over TCP and proves with a random token that it is ours; when it is lost another one is started. One
+// loop around poll() does all reading and writing: submit() and cancel() never wait for the job.
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "runtime/serve/engine_link.h"
@@ -12,7 +14,13 @@
 
 namespace weft {
 
-// A running job. The destructor ends it and waits for its end.
+namespace v1::worker {
+class Beat;
+class FromWorker;
+class ToWorker;
+}  // namespace v1::worker
+
+// A running job. The destructor ends it, whatever state it is in, and waits for its end.
 class WorkerJob {
  public:
   virtual ~WorkerJob() = default;
@@ -29,10 +37,14 @@ struct WorkerInvitation {
   std::string token;    // WEFT_TOKEN
 };
 
-struct RestartPolicy {
-  int max_restarts = 5;        // in a row; a job that served for `stable_s` makes it a new row
-  double first_delay_s = 0.1;  // doubles each time, up to 5 s
+struct LinkPolicy {
+  // A job whose rank 0 is silent for so long, or whose step does so long without any rank computing anything, has stopped.
+  double step_timeout_s = 10;
+  // Jobs that fail in a row, without a token in between, are started again for so long; a job that stayed up for
+  // `stable_s` begins a new row.
+  double restart_for_s = 600;
   double stable_s = 60;
+  double first_delay_s = 0.1, longest_delay_s = 30;  // before a restart; doubles each time
 };
 
 class RemoteLink final : public EngineLink {
@@ -41,7 +53,7 @@ class RemoteLink final : public EngineLink {
 
   // listen: "127.0.0.1", or "0.0.0.0" for workers on other hosts, which then reach this one as `reach`. The
   // first job is started here.
-  RemoteLink(const std::string& listen, const std::string& reach, StartJob start, const RestartPolicy& policy = {});
+  RemoteLink(const std::string& listen, const std::string& reach, StartJob start, const LinkPolicy& policy = {});
   ~RemoteLink() override;
 
   void submit(const Request& request) override;
@@ -51,27 +63,38 @@ class RemoteLink final : public EngineLink {
   void close() override;
 
  private:
-  enum class Wake { input, job_ended, closed };
-  Wake wait(int fd, int timeout_ms);
-  std::unique_ptr<FrameSocket> accept_worker();
+  bool start_again();
   bool connect();
-  EngineEvent read();
+  void welcome(std::unique_ptr<FrameEnd> worker);
+  EngineEvent follow();
+  std::optional<EngineEvent> event_of(const v1::worker::FromWorker& frame);
+  void note(const v1::worker::Beat& beat);
   EngineEvent lost(const std::string& sentence);
   EngineEvent end_job();
-  bool pause_before_restart();
-  void set_socket(std::unique_ptr<FrameSocket> socket);
+  void send(const v1::worker::ToWorker& frame);
+  void wake() const;
 
   const StartJob start_;
-  const RestartPolicy policy_;
+  const LinkPolicy policy_;
   uint16_t port_ = 0;
-  FileDescriptor listener_, closed_;  // closed_: an eventfd, readable after close()
+  FileDescriptor listener_, wake_;  // wake_: an eventfd, for next() to look at closing_ and queued_
   WorkerInvitation invitation_;
-  std::unique_ptr<WorkerJob> job_;
-  bool was_ready_ = false;
-  int restarts_ = 0;        // in a row
-  double ready_since_ = 0;  // seconds of a steady clock
-  std::mutex mutex_;        // guards the pointer socket_, which other threads send through
-  std::shared_ptr<FrameSocket> socket_;
+  std::atomic<bool> closing_ = false;
+
+  // Of the thread that calls next(); times are seconds of a steady clock.
+  std::unique_ptr<WorkerJob> job_, ending_;  // ending_: lost, to be ended before the next is started
+  std::unique_ptr<FrameEnd> peer_;           // rank 0 of job_
+  bool was_ready_ = false;                   // some job
+  bool has_served_ = false;                  // this job: it gave a token
+  double ready_since_ = 0;                   // this job; 0: it is not ready
+  double heard_ = 0, moved_ = 0;             // when it last spoke, and last computed something or had nothing to do
+  uint64_t progress_ = 0;
+  int failures_ = 0;                         // in a row
+  double row_began_ = 0;
+
+  std::mutex mutex_;
+  bool connected_ = false;  // guarded by mutex_, as is
+  std::string queued_;      // frames for the job
 };
 
 }  // namespace weft

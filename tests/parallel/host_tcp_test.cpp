@@ -7,6 +7,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
 #include <sstream>
 #include <thread>
 
@@ -15,6 +18,8 @@
 
 namespace weft {
 namespace {
+
+using namespace std::string_literals;
 
 // Connects n ranks over loopback and runs body(rank's connection) on a thread each.
 template <class Body>
@@ -25,7 +30,9 @@ void run_tcp_ranks(int n, const Body& body) {
   for (int rank = 0; rank < n; ++rank) {
     threads.emplace_back([&, rank] {
       RankComm ranks;
-      ranks.host = rank == 0 ? listener.accept(n) : join_host(invitation, rank, n);
+      HostLink link = rank == 0 ? listener.accept(n) : join_host(invitation, rank, n);
+      ranks.host = std::move(link.comm);
+      ranks.watch = std::move(link.watch);
       body(ranks);
     });
   }
@@ -56,18 +63,22 @@ TEST(HostTcp, RunsTheHostCases) {
 TEST(HostTcp, StrangersAreTurnedAway) {
   HostListener listener(false);
   const std::string invitation = listener.invitation();
-  const int silent = connect_to(invitation), liar = connect_to(invitation), gone = connect_to(invitation);
-  const std::string guess = "0123456789abcdef0123456789abcdef\x01\x00\x00\x00";
-  ASSERT_GT(::send(liar, guess.data(), 36, MSG_NOSIGNAL), 0);
+  std::vector<int> silent;  // more than a batch of them at the door
+  for (int i = 0; i < 70; ++i) silent.push_back(connect_to(invitation));
+  const int liar = connect_to(invitation), gone = connect_to(invitation);
+  const std::string guess = "0123456789abcdef0123456789abcdef\x01\0\0\0\0\0\0\0"s;
+  ASSERT_GT(::send(liar, guess.data(), guess.size(), MSG_NOSIGNAL), 0);
   close(gone);
   std::thread peer([&] {
-    const auto host = join_host(invitation, 1, 2);
+    const auto host = join_host(invitation, 1, 2).comm;
     EXPECT_EQ(host->all_gather("one"), (std::vector<std::string>{"zero", "one"}));
   });
-  const auto host = listener.accept(2);
+  const auto begin = std::chrono::steady_clock::now();
+  const auto host = listener.accept(2).comm;
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(900)) << "strangers were waited for";
   EXPECT_EQ(host->all_gather("zero"), (std::vector<std::string>{"zero", "one"}));
   peer.join();
-  close(silent);
+  for (const int fd : silent) close(fd);
   close(liar);
 }
 
@@ -88,6 +99,61 @@ TEST(HostTcp, AVanishedPeerIsAnError) {
   });
 }
 
+// What rank 0 was told by its watch.
+struct Told {
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::string lost;
+  std::vector<uint64_t> beats;
+
+  RankWatch::Tell tell(std::function<uint64_t()> progress) {
+    return {.progress = std::move(progress),
+            .beat = [this](uint64_t p) { std::lock_guard lock(mutex); beats.push_back(p); changed.notify_all(); },
+            .lost = [this](const std::string& s) { std::lock_guard lock(mutex); lost = s; changed.notify_all(); }};
+  }
+  template <class Done>
+  bool wait(const Done& done) {
+    std::unique_lock lock(mutex);
+    return changed.wait_for(lock, std::chrono::seconds(20), done);
+  }
+};
+
+TEST(RankWatch, AClosedConnectionIsNoticedAtOnceAndSilenceAfterAWhile) {
+  for (const bool closes : {true, false}) {
+    Told told;
+    run_tcp_ranks(3, [&](RankComm& ranks) {
+      const int rank = ranks.host->rank();
+      std::atomic<uint64_t> progress = 0;
+      if (rank == 0) {
+        ranks.watch->start(told.tell([] { return 0; }), 1.0);
+        EXPECT_TRUE(told.wait([&] { return told.beats.size() >= 3; }));
+        EXPECT_NE(told.beats.front(), told.beats.back()) << "rank 1 computes";
+        ranks.host->barrier();
+        const auto begin = std::chrono::steady_clock::now();
+        EXPECT_TRUE(told.wait([&] { return !told.lost.empty(); }));
+        const auto took = std::chrono::steady_clock::now() - begin;
+        EXPECT_THAT(told.lost, ::testing::StartsWith(closes ? "rank 2 is gone" : "rank 2 was silent for 1 s"));
+        if (closes) EXPECT_LT(took, std::chrono::milliseconds(400));
+      } else {
+        ranks.watch->start({.progress = [&] { return ++progress; }, .beat = {}, .lost = [](const std::string&) {}}, 1.0);
+        ranks.host->barrier();
+        if (rank == 2) closes ? ranks.watch.reset() : ranks.watch->stop();
+      }
+      ranks.host->barrier();
+    });
+  }
+}
+
+TEST(RankWatch, StoppedWatchesTellNothing) {
+  Told told;
+  run_tcp_ranks(2, [&](RankComm& ranks) {
+    ranks.watch->start(told.tell([] { return 0; }), 0.2);
+    ranks.watch->stop();
+    ranks.host->barrier();
+  });
+  EXPECT_EQ(told.lost, "");
+}
+
 TEST(HostTcp, CallsOutOfStepAreAnError) {
   run_tcp_ranks(2, [](RankComm& ranks) {
     if (ranks.host->rank() == 0) {
@@ -104,8 +170,8 @@ TEST(HostTcp, ASilentCrowdDelaysNobody) {
   std::vector<int> crowd;
   for (int i = 0; i < 20; ++i) crowd.push_back(connect_to(invitation));
   const auto begin = std::chrono::steady_clock::now();
-  std::thread peer([&] { join_host(invitation, 1, 2)->barrier(); });
-  listener.accept(2)->barrier();
+  std::thread peer([&] { join_host(invitation, 1, 2).comm->barrier(); });
+  listener.accept(2).comm->barrier();
   EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(1));
   peer.join();
   for (const int fd : crowd) close(fd);
@@ -130,8 +196,8 @@ TEST(HostTcp, TriesEveryAddress) {
   std::istringstream fields(listener.invitation());
   std::string port, token;
   fields >> port >> token;
-  std::thread peer([&] { join_host(cat(port, ' ', token, " 192.0.2.1 127.0.0.2 127.0.0.1"), 1, 2)->barrier(); });
-  listener.accept(2)->barrier();
+  std::thread peer([&] { join_host(cat(port, ' ', token, " 192.0.2.1 127.0.0.2 127.0.0.1"), 1, 2).comm->barrier(); });
+  listener.accept(2).comm->barrier();
   peer.join();
   try {
     join_host(cat("1 ", token, " 127.0.0.1 127.0.0.2 nonsense"), 1, 2);

@@ -64,15 +64,19 @@ TEST(Coordinator, ManyThreadsEachGetTheirOwnAnswer) {
 // The promise of the coordinator: whenever the engine is lost, the client's stream is the one it would have
 // been.
 TEST(Coordinator, LosingTheEngineDoesNotChangeAStream) {
-  Served served(300us, {.max_requests = 64, .max_replays = 100});
+  Served served(300us, {.max_requests = 64, .max_deaths = 100});
   std::vector<std::unique_ptr<Asked>> asked;
   for (int i = 0; i < 16; ++i) asked.push_back(std::make_unique<Asked>(served.coordinator, generation({i, 9}, 60, i)));
   int losses = 0;
   std::thread trouble([&] {
     std::mt19937 random(1);
+    int64_t tokens = 0;
     for (int i = 0; i < 8; ++i) {
-      std::this_thread::sleep_for(std::chrono::microseconds(random() % 6000));
+      // A request that gets no token between three losses would be taken for their cause.
+      while (served.coordinator.stats().tokens < tokens + 32 && served.coordinator.stats().unfinished > 0) std::this_thread::sleep_for(100us);
+      std::this_thread::sleep_for(std::chrono::microseconds(random() % 3000));
       losses += served.link.lose();
+      tokens = served.coordinator.stats().tokens;
     }
   });
   int replays = 0;
@@ -90,9 +94,9 @@ TEST(Coordinator, LosingTheEngineDoesNotChangeAStream) {
 }
 
 TEST(Coordinator, ARequestThatSawTooManyFailuresFailsAlone) {
-  Served served(2ms, {.max_requests = 8, .max_replays = 1});
+  Served served(2ms, {.max_requests = 8, .max_deaths = 3});
   Asked victim(served.coordinator, generation({1}, 400));
-  for (int i = 0; i < 2; ++i) {
+  for (int i = 0; i < 3; ++i) {
     victim.next();
     served.link.lose();
   }
@@ -100,6 +104,38 @@ TEST(Coordinator, ARequestThatSawTooManyFailuresFailsAlone) {
   ASSERT_TRUE(end.error);
   EXPECT_EQ(end.error->code(), ServeCode::internal);
   EXPECT_EQ(Asked(served.coordinator, generation({2}, 3)).all().tokens, fake_answer({2}, 3, 0));
+}
+
+TEST(Coordinator, ADeadlyRequestIsFoundAndTakesNobodyWithIt) {
+  Served served(200us);
+  std::vector<std::unique_ptr<Asked>> innocent;
+  for (int i = 0; i < 10; ++i) innocent.push_back(std::make_unique<Asked>(served.coordinator, generation({i, 3}, 50, i)));
+  Asked deadly(served.coordinator, generation({FakeEngine::deadly}, 5)), other(served.coordinator, generation({FakeEngine::deadly, 1}, 5));
+  for (Asked* killer : {&deadly, &other}) {
+    const Delta end = killer->all();
+    ASSERT_TRUE(end.error);
+    EXPECT_EQ(end.error->code(), ServeCode::internal);
+    EXPECT_THAT(end.error->what(), ::testing::HasSubstr("while it computed this request: a deadly request"));
+  }
+  for (int i = 0; i < 10; ++i) {
+    const Delta answer = innocent[i]->all();
+    ASSERT_FALSE(answer.error) << answer.error->what();
+    EXPECT_EQ(answer.tokens, fake_answer({i, 3}, 50, i));
+  }
+  EXPECT_LE(served.coordinator.stats().restarts, 6);
+}
+
+TEST(Coordinator, WhoWaitsForTheEndOfASuspectIsServedAfterItsCancellation) {
+  Served served(300ms);  // the suspect's step is long
+  Asked suspect(served.coordinator, generation({1}, 400));
+  for (int i = 0; i < 2; ++i) {
+    std::this_thread::sleep_for(100ms);  // in its first step
+    served.link.lose();
+    while (served.coordinator.stats().state != std::string_view("serving")) std::this_thread::sleep_for(1ms);
+  }
+  Asked waiting(served.coordinator, generation({2}, 2));
+  served.coordinator.cancel(suspect.id);
+  EXPECT_EQ(waiting.all().tokens, fake_answer({2}, 2, 0));
 }
 
 TEST(Coordinator, StopStringEndsTheTextBeforeItAndFreesTheEngine) {

@@ -53,7 +53,13 @@ class FakeEngine final : public Engine {
     if (active_.erase(id)) events_.push_back({.id = id, .finish = FinishReason::cancelled, .error = {}});
   }
   bool has_work() const override { return !active_.empty() || !events_.empty(); }
+  void on_step(std::function<void(std::span<const RequestId>)> begins) override { step_begins_ = std::move(begins); }
   std::vector<TokenEvent> step() override {
+    std::vector<RequestId> computed;
+    for (const auto& [id, request] : active_) computed.push_back(id);
+    step_begins_(computed);
+    for (const auto& [id, request] : active_)
+      if (request.prompt[0] == deadly) throw Death();
     std::this_thread::sleep_for(step_time_);
     std::vector<TokenEvent> events = std::exchange(events_, {});
     std::vector<RequestId> ended;
@@ -79,13 +85,15 @@ class FakeEngine final : public Engine {
   void stop_ranks() override {}
   void serve_steps() override {}
 
-  static constexpr int32_t poison = 95;  // as the first id of a prompt
+  static constexpr int32_t poison = 95, deadly = 94;  // as the first id of a prompt: it is refused; a step of it kills
+  struct Death {};
 
  private:
   const std::chrono::microseconds step_time_;
   EngineInfo info_;
   ModelConfig model_;
   std::map<RequestId, Request> active_;
+  std::function<void(std::span<const RequestId>)> step_begins_;
   std::vector<TokenEvent> events_;
   EngineStats stats_;
 };
@@ -148,10 +156,19 @@ class FakeLink final : public EngineLink {
     }
     thread_ = std::thread([this, life] {
       FakeEngine engine(step_time_);
-      run_engine(engine, life->commands, [&](EngineEvent event) {
+      std::atomic<bool> stepping = false;
+      try {
+        run_engine(
+            engine, life->commands,
+            [&](EngineEvent event) {
+              std::lock_guard lock(mutex_);
+              if (life->alive) events_.push(std::move(event));
+            },
+            stepping);
+      } catch (const FakeEngine::Death&) {
         std::lock_guard lock(mutex_);
-        if (life->alive) events_.push(std::move(event));
-      });
+        if (std::exchange(life->alive, false)) events_.push(EngineLost{"a deadly request"});
+      }
     });
   }
   void stop() {

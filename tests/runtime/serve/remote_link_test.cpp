@@ -62,17 +62,15 @@ void fake_worker(const WorkerInvitation& invitation, int frames) {
     commands.close();
   });
   FakeEngine engine(100us);
-  run_engine(engine, commands, [&](const EngineEvent& event) {
-    FromWorker frame;
-    if (const auto* ready = std::get_if<EngineReady>(&event))
-      *frame.mutable_hello()->mutable_info() = to_proto(*ready);
-    else if (const auto* tokens = std::get_if<std::vector<TokenEvent>>(&event))
-      *frame.mutable_tokens() = to_proto(*tokens);
-    else
-      *frame.mutable_stats() = to_proto(std::get<EngineStats>(event));
-    if (frame.has_tokens() && frames-- == 0) ::shutdown(socket.fd(), SHUT_RDWR);
-    socket.send(frame);
-  });
+  std::atomic<bool> stepping = false;
+  run_engine(
+      engine, commands,
+      [&](const EngineEvent& event) {
+        const FromWorker frame = to_frame(event);
+        if (frame.has_tokens() && frames-- == 0) ::shutdown(socket.fd(), SHUT_RDWR);
+        socket.send(frame);
+      },
+      stepping);
   reader.join();
 }
 
@@ -108,15 +106,72 @@ TEST(RemoteLink, RestartsItsJobAndStreamsGoOn) {
   EXPECT_EQ(jobs, 4);
 }
 
-TEST(RemoteLink, GivesUpAfterTooManyFailuresInARow) {
+// A worker by hand: what it sends, and whether it reads.
+struct Puppet {
+  explicit Puppet(const WorkerInvitation& invitation) : socket(connect_to(invitation)) { login(socket, invitation.token); }
+  void hello() {
+    FromWorker frame;
+    *frame.mutable_hello()->mutable_info() = to_proto(EngineReady{.vocab_size = fake_vocab, .max_model_len = fake_max_model_len});
+    socket.send(frame);
+  }
+  void beat(bool stepping, uint64_t progress) {
+    FromWorker frame;
+    frame.mutable_beat()->set_stepping(stepping);
+    frame.mutable_beat()->set_progress(progress);
+    socket.send(frame);
+  }
+  FrameSocket socket;
+};
+
+TEST(RemoteLink, GivesUpAfterFailingForLong) {
   RemoteLink link("127.0.0.1", "127.0.0.1",
-                  [](const WorkerInvitation& i) { return std::make_unique<ThreadJob>([=] { fake_worker(i, 0); }); },
-                  {.max_restarts = 2, .first_delay_s = 0.001});
-  Coordinator coordinator(link, nullptr, {.max_replays = 100});
-  std::thread run([&] { EXPECT_THAT(coordinator.run([](bool) {}), ::testing::HasSubstr("3 times in a row")); });
-  while (!coordinator.model()) std::this_thread::sleep_for(1ms);
-  EXPECT_EQ(Asked(coordinator, generation({1}, 5)).all().error->code(), ServeCode::unavailable);
-  run.join();
+                  [](const WorkerInvitation& i) { return std::make_unique<ThreadJob>([=] { Puppet(i).hello(); }); },
+                  {.restart_for_s = 0.2, .first_delay_s = 0.001});
+  Coordinator coordinator(link, nullptr);
+  EXPECT_THAT(coordinator.run([](bool) {}), ::testing::ContainsRegex("failed [0-9]+ times in a row over 0 s"));
+}
+
+// The first job of a link does what `life` says, the second waits for its end.
+std::string sentence_of_loss(size_t prompt, const std::function<void(Puppet&)>& life) {
+  std::atomic<int> jobs = 0;
+  std::atomic<bool> over = false;
+  RemoteLink link("127.0.0.1", "127.0.0.1",
+                  [&](const WorkerInvitation& i) {
+                    return std::make_unique<ThreadJob>([&, i, first = ++jobs == 1] {
+                      Puppet puppet(i);
+                      puppet.hello();
+                      if (first) life(puppet);
+                      while (first && !over) std::this_thread::sleep_for(1ms);
+                    });
+                  },
+                  {.step_timeout_s = 0.3, .first_delay_s = 0.001});
+  expect_event<EngineReady>(link);
+  link.submit({.id = 1, .prompt = std::vector<int32_t>(prompt), .max_tokens = 5});
+  const std::string sentence = expect_event<EngineLost>(link).sentence;
+  link.submit({.id = 1, .prompt = {1}, .max_tokens = 5});  // dropped: there is no engine
+  over = true;
+  expect_event<EngineReady>(link);
+  return sentence;
+}
+
+TEST(RemoteLink, AJobThatStopsIsNoticedAndWritingToItHoldsNobodyUp) {
+  constexpr size_t more_than_any_socket_holds = 8 << 20;
+  EXPECT_THAT(sentence_of_loss(more_than_any_socket_holds, [](Puppet&) {}), ::testing::StartsWith("rank 0 was silent for 0.3 s"));
+  EXPECT_THAT(sentence_of_loss(1, [](Puppet& puppet) {  // alive, but the step stands still
+                for (int i = 0; i < 30; ++i, std::this_thread::sleep_for(50ms)) puppet.beat(true, 7);
+              }),
+              ::testing::StartsWith("a step made no progress for 0.3 s"));
+}
+
+TEST(RemoteLink, SlowStepsAndIdleJobsAreNotStopped) {
+  EXPECT_THAT(sentence_of_loss(1, [](Puppet& puppet) {
+                for (int i = 0; i < 20; ++i, std::this_thread::sleep_for(50ms)) puppet.beat(true, i);
+                for (int i = 0; i < 20; ++i, std::this_thread::sleep_for(50ms)) puppet.beat(false, 20);
+                FromWorker frame;
+                frame.mutable_fatal()->set_sentence("the end");
+                puppet.socket.send(frame);
+              }),
+              "the end");
 }
 
 TEST(RemoteLink, ABadModelEndsTheLinkWithItsSentence) {
@@ -157,6 +212,22 @@ TEST(RemoteLink, StrangersAndGarbageAreNotTheWorker) {
   EXPECT_EQ(expect_event<EngineReady>(link).model_type, "fake");
   link.close();
   EXPECT_EQ(expect_event<EngineEnded>(link).sentence, "");
+}
+
+TEST(RemoteLink, SilentStrangersDelayNobody) {
+  RemoteLink link("127.0.0.1", "127.0.0.1", [](const WorkerInvitation& i) {
+    return std::make_unique<ThreadJob>([=] {
+      std::vector<std::unique_ptr<FrameSocket>> silent;
+      for (int n = 0; n < 100; ++n)
+        silent.emplace_back(new FrameSocket(connect_to(i)));  // not movable
+      fake_worker(i, 1 << 30);
+    });
+  });
+  const auto begin = std::chrono::steady_clock::now();
+  expect_event<EngineReady>(link);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 900ms);
+  link.close();
+  expect_event<EngineEnded>(link);
 }
 
 TEST(RemoteLink, CloseInterruptsTheWaitForAJob) {

@@ -1,0 +1,121 @@
+#!/usr/bin/env python3
+"""What takes ranks away from a server, and that it goes on: ranks killed and stopped, busy and idle; its own end under mpirun."""
+import json
+import os
+import signal
+import subprocess
+import time
+import unittest
+
+import weft
+from grpc_server import Server, TINY
+
+PROMPT = "The quick brown fox"
+STEP_TIMEOUT = 2  # seconds
+
+
+def answer(server, n):
+    done = weft.run("client", "--target", server.address, "--prompt", PROMPT, "--ignore-eos", "--json", "--max-tokens", str(n), "--wait", "30")
+    if done.code != 0:
+        raise AssertionError(f"exit code {done.code}: {done.err}")
+    return json.loads(done.out)
+
+
+def state(server):
+    return json.loads(weft.run("stats", "--target", server.address, "--json", timeout=5).out)["state"]
+
+
+def runs(pid):
+    """Not gone, and no zombie that only waits to be reaped."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as f:
+            return f.read().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+class Streams:
+    """Clients that ask again and again, until the end of the block; every answer must be the same."""
+
+    def __init__(self, server, n=200):
+        self.expected = answer(server, n)["text"]
+        loop = f'while "$0" client --target {server.address} --prompt "{PROMPT}" --ignore-eos --max-tokens {n}; do :; done'
+        self.clients = [subprocess.Popen(["sh", "-c", loop, weft.BIN], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                                         start_new_session=True) for _ in range(3)]
+
+    def __enter__(self):
+        time.sleep(0.2)
+        return self
+
+    def __exit__(self, *_):
+        for client in self.clients:
+            os.killpg(client.pid, signal.SIGTERM)
+            text = client.stdout.read()
+            client.stdout.close()
+            client.wait()
+            for one in text.split(self.expected + "\n"):
+                assert self.expected.startswith(one.rstrip("\n")), f"another answer: {one!r}"
+
+
+class Fault(unittest.TestCase):
+    def lose(self, server, rank, sig, within):
+        """Takes a rank away; returns the line of the log. Service must be there again at once afterwards."""
+        victim, before = server.ranks()[rank], len(server.log)
+        begin = time.monotonic()
+        os.kill(victim, sig)
+        while not (lost := [line for line in server.log[before:] if "the engine was lost" in line]):
+            self.assertLess(time.monotonic() - begin, within, f"signal {sig} to rank {rank} was not noticed")
+            time.sleep(0.005)
+        answer(server, 3)
+        self.assertFalse(runs(victim), "it is left over")
+        return lost[0]
+
+    def test_killed_and_stopped_ranks(self):
+        with Server(TINY, "--ranks", 2, "--step-timeout", STEP_TIMEOUT) as server:
+            for busy in (False, True):
+                for rank in (0, 1):
+                    with self.subTest(busy=busy, rank=rank):
+                        streams = Streams(server) if busy else None
+                        if streams:
+                            streams.__enter__()
+                        line = self.lose(server, rank, signal.SIGKILL, within=1)
+                        self.assertIn(f"rank {rank} ", line)
+                        line = self.lose(server, rank, signal.SIGSTOP, within=STEP_TIMEOUT + 3)
+                        self.assertRegex(line, f"rank {rank} was silent for {STEP_TIMEOUT} s|a step made no progress")
+                        if streams:
+                            streams.__exit__()
+            self.assertEqual(server.stop(), 0)
+
+    def test_one_process(self):
+        with Server(TINY, "--step-timeout", STEP_TIMEOUT) as server:
+            self.lose(server, 0, signal.SIGKILL, within=1)
+            self.lose(server, 0, signal.SIGSTOP, within=STEP_TIMEOUT + 3)
+
+    def test_nothing_waits_for_a_stopped_rank(self):
+        with Server(TINY, "--ranks", 2, "--step-timeout", 60, "--drain-timeout", 1) as server:
+            for pid in server.ranks():
+                os.kill(pid, signal.SIGSTOP)
+            big = "x" * 200  # requests pile up in front of rank 0
+            clients = [subprocess.Popen([weft.BIN, "client", "--target", server.address, "--prompt", big, "--max-tokens", "20"],
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) for _ in range(8)]
+            time.sleep(1)
+            begin = time.monotonic()
+            self.assertEqual(state(server), "serving")
+            self.assertLess(time.monotonic() - begin, 1)
+            self.assertEqual(server.stop(timeout=30), 0)
+            for client in clients:
+                self.assertIn("shutting down", client.communicate(timeout=10)[1])
+
+    def test_drain_under_mpirun(self):
+        for sig in (signal.SIGTERM, signal.SIGINT):
+            with self.subTest(sig=sig), Server(TINY, "--max-model-len", "250", command=weft.mpirun(2)) as server:
+                expected = answer(server, 200)["text"]
+                client = subprocess.Popen([weft.BIN, "client", "--target", server.address, "--prompt", PROMPT, "--ignore-eos", "--max-tokens",
+                                           "200"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                server.stop(sig, timeout=10)  # nothing may be left
+                text, error = client.communicate(timeout=10)
+                self.assertTrue(text == expected + "\n" or "shutting down" in error or "no server" in error, (text, error))
+
+
+if __name__ == "__main__":
+    unittest.main()
