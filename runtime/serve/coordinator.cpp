@@ -135,6 +135,12 @@ void Coordinator::count_end(const std::optional<ServeError>& error) {
     ++counts_.failed;
 }
 
+int64_t Coordinator::max_prompt_tokens() const {
+  std::lock_guard lock(mutex_);
+  if (!model_) throw ServeError(ServeCode::unavailable, "the model is still loading");
+  return model_->max_model_len - 1;
+}
+
 void Coordinator::check(const Generation& wanted) const {
   std::lock_guard lock(mutex_);
   if (!model_) throw ServeError(ServeCode::unavailable, "the model is still loading");

@@ -42,7 +42,8 @@ class Coordinator {
   // empty if it was asked for.
   std::string run(const std::function<void(bool)>& on_health);
 
-  // Throws ServeError: invalid_argument, or unavailable before the engine was ever ready.
+  // Both throw ServeError unavailable before the engine was ever ready; check() also invalid_argument.
+  int64_t max_prompt_tokens() const;
   void check(const Generation& wanted) const;
   // Takes from the front of `waiting` what there is room for, at least one, and returns their ids in order; throws
   // ServeError unavailable or resource_exhausted. `in_place_of` (0: none) is released first, in any case, so that there is

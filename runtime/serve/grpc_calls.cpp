@@ -8,11 +8,11 @@
 namespace weft {
 namespace {
 
-std::vector<int32_t> prompt_of(const v1::GenerateRequest& request, const TextFront& text) {
+std::vector<int32_t> prompt_of(const v1::GenerateRequest& request, const TextFront& text, int64_t max_tokens) {
   switch (request.prompt_case()) {
-    case v1::GenerateRequest::kText: return text.encode(request.text());
+    case v1::GenerateRequest::kText: return text.encode(request.text(), max_tokens);
     case v1::GenerateRequest::kTokenIds: return {request.token_ids().ids().begin(), request.token_ids().ids().end()};
-    case v1::GenerateRequest::kChat: return encode_chat(request.chat(), text);
+    case v1::GenerateRequest::kChat: return encode_chat(request.chat(), text, max_tokens);
     case v1::GenerateRequest::PROMPT_NOT_SET: break;
   }
   bad_input("the request has no prompt; set one of text, token_ids and chat");
@@ -41,15 +41,15 @@ grpc::ByteBuffer serialise(const google::protobuf::Message& message) {
   return bytes;
 }
 
-std::vector<int32_t> encode_chat(const v1::Chat& chat, const TextFront& text) {
+std::vector<int32_t> encode_chat(const v1::Chat& chat, const TextFront& text, int64_t max_tokens) {
   std::vector<ChatMessage> messages;
   for (const v1::ChatMessage& m : chat.messages()) messages.push_back({m.role(), m.content()});
-  return text.encode(messages);
+  return text.encode(messages, max_tokens);
 }
 
 Generation to_generation(const v1::GenerateRequest& request, const Coordinator& coordinator, const TextFront& text) try {
   Generation g;
-  g.prompt = prompt_of(request, text);
+  g.prompt = prompt_of(request, text, coordinator.max_prompt_tokens());
   g.sampling = from_proto(request.sampling());
   if (request.has_max_tokens()) g.max_tokens = request.max_tokens();
   g.ignore_eos = request.ignore_eos();

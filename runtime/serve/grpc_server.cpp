@@ -78,10 +78,11 @@ class WeftService final : public Base {
   v1::TokenizeResponse tokenize(const grpc::ByteBuffer& bytes) const {
     v1::TokenizeRequest request;
     parse(bytes, request);
+    const int64_t max_tokens = with_.coordinator.max_prompt_tokens();
     std::vector<int32_t> ids;
     switch (request.input_case()) {
-      case v1::TokenizeRequest::kText: ids = with_.text.encode(request.text()); break;
-      case v1::TokenizeRequest::kChat: ids = encode_chat(request.chat(), with_.text); break;
+      case v1::TokenizeRequest::kText: ids = with_.text.encode(request.text(), max_tokens); break;
+      case v1::TokenizeRequest::kChat: ids = encode_chat(request.chat(), with_.text, max_tokens); break;
       case v1::TokenizeRequest::INPUT_NOT_SET: bad_input("the request has no input; set one of text and chat");
     }
     v1::TokenizeResponse response;

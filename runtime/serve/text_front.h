@@ -16,9 +16,9 @@ class TextFront {
   // tokenizer: null refuses every text. A chat template that is not supported is refused when it is used.
   explicit TextFront(std::unique_ptr<Tokenizer> tokenizer);
 
-  // Both throw InputError with one sentence.
-  std::vector<int32_t> encode(const std::string& text) const;
-  std::vector<int32_t> encode(const std::vector<ChatMessage>& messages) const;
+  // Both throw InputError with one sentence, at once for a text (a rendered chat) too long to be max_tokens tokens.
+  std::vector<int32_t> encode(const std::string& text, int64_t max_tokens) const;
+  std::vector<int32_t> encode(const std::vector<ChatMessage>& messages, int64_t max_tokens) const;
 
   const Tokenizer* tokenizer() const { return tokenizer_.get(); }
   bool has_chat_template() const { return template_.has_value(); }

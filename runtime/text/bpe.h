@@ -62,6 +62,7 @@ class Bpe {
   void encode(std::string_view word, std::vector<int32_t>& ids, Workspace& workspace) const;
 
   const Vocabulary& vocabulary() const { return vocabulary_; }
+  const BpeOptions& options() const { return options_; }
 
  private:
   void split(std::string_view word, Workspace& workspace) const;

@@ -64,6 +64,7 @@ class PreTokenizer {
  public:
   explicit PreTokenizer(std::vector<PreTokenizerStep> steps = {}) : steps_(std::move(steps)) {}
   Words split(std::string_view text, bool starts_input) const;  // valid UTF-8
+  const std::vector<PreTokenizerStep>& steps() const { return steps_; }
 
  private:
   std::vector<PreTokenizerStep> steps_;

@@ -14,6 +14,7 @@ namespace weft {
 namespace {
 
 constexpr size_t kNone = std::string_view::npos;
+constexpr std::string_view kSyntax = "\\^$.[]|()?*+{}-#";  // what quote() escapes
 
 std::string pcre2_message(int error) {
   PCRE2_UCHAR buffer[256];
@@ -48,10 +49,19 @@ Regex::Regex(std::string_view pattern) : pattern_(pattern) {
 std::string Regex::quote(std::string_view text) {
   std::string out;
   for (const char c : text) {
-    if (std::string_view("\\^$.[]|()?*+{}-#").find(c) != kNone) out.push_back('\\');
+    if (kSyntax.find(c) != kNone) out.push_back('\\');
     out.push_back(c);
   }
   return out;
+}
+
+std::optional<size_t> Regex::literal_bytes() const {
+  size_t bytes = 0;
+  for (size_t i = 0; i < pattern_.size(); ++i, ++bytes) {
+    if (kSyntax.find(pattern_[i]) == kNone) continue;
+    if (pattern_[i] != '\\' || ++i == pattern_.size() || kSyntax.find(pattern_[i]) == kNone) return std::nullopt;
+  }
+  return bytes;
 }
 
 Regex::Matcher::Matcher(const Regex& regex)

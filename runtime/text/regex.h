@@ -3,6 +3,7 @@
 // allowed).
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -15,6 +16,8 @@ class Regex {
   explicit Regex(std::string_view pattern);
   // A pattern that matches this text literally.
   static std::string quote(std::string_view text);
+  // The length of the one text that a quote()d pattern matches; none for other patterns.
+  std::optional<size_t> literal_bytes() const;
 
   // Finds the matches in a text, left to right, without overlap. One for each thread; the regex must outlive
   // it.

@@ -5,6 +5,7 @@
 
 #include "kernels/core/check.h"
 #include "runtime/text/byte_alphabet.h"
+#include "runtime/text/text_bound.h"
 #include "runtime/text/tokenizer_parts.h"
 #include "runtime/text/utf8.h"
 
@@ -83,7 +84,7 @@ std::unique_ptr<Tokenizer> Tokenizer::from_gguf(const GgufTokenizerData& data) {
   return std::make_unique<Tokenizer>(read_gguf_tokenizer(data));
 }
 
-Tokenizer::Tokenizer(TokenizerParts parts) : stages_(std::make_unique<const Stages>(std::move(parts))) { index_tokens(); }
+Tokenizer::Tokenizer(TokenizerParts parts) : stages_(std::make_unique<const Stages>(std::move(parts))), bound_(text_bound(stages_->parts)) { index_tokens(); }
 
 Tokenizer::~Tokenizer() = default;
 
@@ -113,6 +114,12 @@ void Tokenizer::index_tokens() {
     }
     token.text_end = texts_.size();
   }
+}
+
+void Tokenizer::check_length(std::string_view text, int64_t max_tokens) const {
+  if (bound_.exceeds(text, static_cast<size_t>(std::max<int64_t>(max_tokens, 0))))
+    bad_input("the prompt has ", text.size(), " bytes, which are more than ", max_tokens,
+              " tokens; at most so many leave room for an answer under the server's --max-model-len");
 }
 
 std::vector<int32_t> Tokenizer::encode(std::string_view text, bool add_special, bool parse_special) const {

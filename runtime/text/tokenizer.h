@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "runtime/text/text_bound.h"
 #include "runtime/text/tokenizer_gguf.h"
 
 namespace weft {
@@ -35,6 +36,9 @@ class Tokenizer {
   // tokens that are not special are always recognised. Invalid UTF-8 is refused with the offset of its first
   // byte. Time is O(n log n) for any text.
   std::vector<int32_t> encode(std::string_view text, bool add_special, bool parse_special) const;
+
+  // Refuses a text whose bytes alone say that it becomes more than max_tokens tokens (text_bound.h); they are only counted.
+  void check_length(std::string_view text, int64_t max_tokens) const;
 
   // Always valid UTF-8: bytes that do not form a character become U+FFFD. An id that has no token gives no
   // text, be it a gap in the vocabulary or outside: a model's vocabulary may be padded beyond its tokenizer's.
@@ -68,6 +72,7 @@ class Tokenizer {
   std::string_view text_of(const Token& token) const;
 
   std::unique_ptr<const Stages> stages_;
+  TextBound bound_;
   std::vector<Token> tokens_;  // by id
   std::string texts_;
 };

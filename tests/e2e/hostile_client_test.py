@@ -152,6 +152,27 @@ class HostileClients(unittest.TestCase):
         self.assertLess(peak_kib() - before, 64 << 10)
         self.assertEqual(self.served(self.channel), 20)
 
+    def test_prompts_too_long_to_fit_delay_nobody(self):
+        request = pb.GenerateRequest(text="abcdefgh" * (15 << 17))
+        calls = []
+        for _ in range(8):
+            long = channel(self.server, max_send_message_length=-1)
+            self.addCleanup(long.close)
+            calls.append(stubs.WeftStub(long).Generate(request, timeout=60))
+        health, waited = self.channel.unary_unary("/grpc.health.v1.Health/Check"), []
+        while not all(call.done() for call in calls):
+            start = time.monotonic()
+            self.assertEqual(health(b"", timeout=10), b"\x08\x01")
+            self.assertEqual(self.served(self.channel), 20)
+            waited.append(time.monotonic() - start)
+        for call in calls:
+            self.assertEqual(call.code(), grpc.StatusCode.INVALID_ARGUMENT, call.details())
+            self.assertIn(f"{15 << 20} bytes", call.details())
+        self.assertLess(max(waited), 1.5)
+        with self.assertRaises(grpc.RpcError) as raised:
+            stubs.WeftStub(long).Tokenize(pb.TokenizeRequest(text=request.text))
+        self.assertIn(f"{15 << 20} bytes", raised.exception.details())
+
     def test_answers_that_nobody_reads_count(self):
         before = self.stub.GetStats(pb.GetStatsRequest())
         client = RawHttp2(self.server)
