@@ -10,7 +10,7 @@
 
 namespace weft::jinja {
 
-// Of statements and expressions: bounds the recursion of the parsers and of the evaluator.
+// Of statements and expressions: bounds the recursion of the parsers.
 inline constexpr int kMaxNesting = 200;
 
 class TokenStream {

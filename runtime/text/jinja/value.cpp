@@ -1,211 +1,189 @@
 #include "runtime/text/jinja/value.h"
 
-#include <unicode/uchar.h>
-
 #include <algorithm>
-#include <charconv>
 #include <cmath>
+#include <functional>
 
-#include "runtime/text/utf8.h"
+#include "runtime/text/jinja/operators.h"
+#include "runtime/text/jinja/rendering.h"
 
 namespace weft::jinja {
 namespace {
 
-// The shortest text that reads back as the same number, as Python's repr() writes it.
-std::string number_text(double value) {
-  if (std::isnan(value)) return "nan";
-  if (std::isinf(value)) return value < 0 ? "-inf" : "inf";
-  char buffer[64];
-  const double size = std::fabs(value);
-  const auto format = size == 0 || (size >= 1e-4 && size < 1e16) ? std::chars_format::fixed : std::chars_format::scientific;
-  std::string text(buffer, std::to_chars(buffer, buffer + sizeof buffer, value, format).ptr);
-  if (text.find_first_of(".e") == std::string::npos) text += ".0";
-  return text;
-}
+constexpr size_t kFewItems = 8;  // found faster one by one than by hash
 
-void append_escaped(std::string& out, unsigned char c, const char* format_prefix) {
-  static constexpr char digits[] = "0123456789abcdef";
-  out += format_prefix;
-  out += {digits[c >> 4], digits[c & 15]};
-}
-
-// repr() of a string: what str() of a list shows.
-std::string quoted(std::string_view text) {
-  const char quote = text.find('\'') != text.npos && text.find('"') == text.npos ? '"' : '\'';
-  std::string out(1, quote);
-  for (const char c : text) {
-    if (c == quote || c == '\\') {
-      out += {'\\', c};
-    } else if (c == '\n' || c == '\r' || c == '\t') {
-      out += {'\\', c == '\n' ? 'n' : c == '\r' ? 'r' : 't'};
-    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) {
-      append_escaped(out, c, "\\x");
-    } else {
-      out.push_back(c);
-    }
-  }
-  return out + quote;
-}
-
-std::string json_string(std::string_view text) {
-  static constexpr std::string_view special = "\"\\\n\r\t\b\f", letters = "\"\\nrtbf";
-  std::string out = "\"";
-  for (const char c : text) {
-    if (const size_t at = special.find(c); at != special.npos) {
-      out += {'\\', letters[at]};
-    } else if (static_cast<unsigned char>(c) < 0x20) {
-      append_escaped(out, c, "\\u00");
-    } else {
-      out.push_back(c);
-    }
-  }
-  return out + '"';
-}
-
-std::string repr(const Value& value) {
-  const auto* text = value.get<std::string>();
-  return text != nullptr ? quoted(*text) : to_text(value);
-}
-
-void append_json(std::string& out, const Value& value, int indent, int depth) {
-  const auto new_line = [&](int d) {
-    if (indent >= 0) out += '\n' + std::string(indent * d, ' ');
-  };
-  const char* separator = indent >= 0 ? "," : ", ";
-  if (const List* list = value.as_list(); list != nullptr && !list->empty()) {
-    out += '[';
-    for (size_t i = 0; i < list->size(); ++i) {
-      if (i > 0) out += separator;
-      new_line(depth + 1);
-      append_json(out, (*list)[i], indent, depth + 1);
-    }
-    new_line(depth);
-    out += ']';
-  } else if (const Dict* dict = value.as_dict(); dict != nullptr && !dict->empty()) {
-    out += '{';
-    for (size_t i = 0; i < dict->size(); ++i) {
-      if (i > 0) out += separator;
-      new_line(depth + 1);
-      out += json_string((*dict)[i].first) + ": ";
-      append_json(out, (*dict)[i].second, indent, depth + 1);
-    }
-    new_line(depth);
-    out += '}';
-  } else if (const auto* text = value.get<std::string>()) {
-    out += json_string(*text);
-  } else if (const auto* flag = value.get<bool>()) {
-    out += *flag ? "true" : "false";
-  } else {
-    out += value.is_none() ? "null" : to_text(value);
-  }
+Sequence make_sequence(std::vector<Value> items, const char* const* names) {
+  int depth = 0;
+  for (const Value& item : items) depth = std::max(depth, depth_of(item));
+  spend_bytes(items.size() * sizeof(Value));
+  return {std::move(items), one_deeper(depth), names};
 }
 
 }  // namespace
 
-const List* Value::as_list() const {
-  const auto* list = get<std::shared_ptr<const List>>();
-  return list == nullptr ? nullptr : list->get();
+Value::Value(std::string text, bool safe) {
+  expect_text_size(text.size());
+  spend_bytes(text.size());
+  const auto length = std::ranges::count_if(text, [](char c) { return (c & 0xC0) != 0x80; });
+  data_ = std::make_shared<const Text>(Text{std::move(text), length, safe});
 }
 
-const Dict* Value::as_dict() const {
-  const auto* dict = get<std::shared_ptr<Dict>>();
+Value Value::undefined(std::string why) {
+  Value value;
+  value.data_ = Undefined{std::make_shared<const std::string>(std::move(why))};
+  return value;
+}
+
+Value Value::list(std::vector<Value> items) {
+  Value value;
+  value.data_ = ListPtr{std::make_shared<const Sequence>(make_sequence(std::move(items), nullptr))};
+  return value;
+}
+
+Value Value::tuple(std::vector<Value> items, const char* const* names) {
+  Value value;
+  value.data_ = TuplePtr{std::make_shared<const Sequence>(make_sequence(std::move(items), names))};
+  return value;
+}
+
+Value Value::dict(Dict dict) {
+  spend_bytes(dict.size() * sizeof(Dict::Item));
+  Value value;
+  value.data_ = std::make_shared<const Dict>(std::move(dict));
+  return value;
+}
+
+const Text* Value::text() const {
+  const auto* text = std::get_if<std::shared_ptr<const Text>>(&data_);
+  return text == nullptr ? nullptr : text->get();
+}
+
+const Sequence* Value::list() const {
+  const auto* list = std::get_if<ListPtr>(&data_);
+  return list == nullptr ? nullptr : list->data.get();
+}
+
+const Sequence* Value::tuple() const {
+  const auto* tuple = std::get_if<TuplePtr>(&data_);
+  return tuple == nullptr ? nullptr : tuple->data.get();
+}
+
+const Dict* Value::dict() const {
+  const auto* dict = std::get_if<std::shared_ptr<const Dict>>(&data_);
   return dict == nullptr ? nullptr : dict->get();
 }
 
+Object* Value::object() const { return shared_object().get(); }
+
+std::shared_ptr<Object> Value::shared_object() const {
+  const auto* object = std::get_if<std::shared_ptr<Object>>(&data_);
+  return object == nullptr ? nullptr : *object;
+}
+
 int64_t Value::integer() const {
-  const bool* flag = get<bool>();
-  return flag != nullptr ? *flag : *get<int64_t>();
+  const bool* flag = std::get_if<bool>(&data_);
+  return flag != nullptr ? *flag : std::get<int64_t>(data_);
 }
 
-double Value::number() const {
-  const double* real = get<double>();
-  return real != nullptr ? *real : static_cast<double>(integer());
-}
+double Value::number() const { return real() != nullptr ? *real() : static_cast<double>(integer()); }
 
-const Value* find(const Dict& dict, std::string_view key) {
-  const auto found = std::ranges::find(dict, key, [](const auto& item) { return std::string_view(item.first); });
-  return found == dict.end() ? nullptr : &found->second;
-}
-
-const char* type_name(const Value& value) {
-  static constexpr const char* names[] = {"undefined", "none", "boolean", "integer", "float", "string", "list", "mapping"};
-  return names[value.data.index()];
+bool Value::same_as(const Value& other) const {
+  if (data_.index() != other.data_.index()) return false;
+  if (sequence() != nullptr) return sequence() == other.sequence();
+  if (dict() != nullptr) return dict() == other.dict();
+  if (is_undefined()) return undefined()->why == other.undefined()->why;
+  return equal(*this, other);
 }
 
 bool truth(const Value& value) {
   if (value.is_number()) return value.number() != 0;
-  if (const auto* text = value.get<std::string>()) return !text->empty();
-  if (const List* list = value.as_list()) return !list->empty();
-  if (const Dict* dict = value.as_dict()) return !dict->empty();
+  if (value.text() != nullptr) return !value.text()->bytes.empty();
+  if (value.sequence() != nullptr) return !value.sequence()->items.empty();
+  if (value.dict() != nullptr) return value.dict()->size() != 0;
+  if (value.object() != nullptr) return value.object()->length().value_or(1) != 0;
   return false;
 }
 
-bool equal(const Value& a, const Value& b) {
-  if (a.is_integer() && b.is_integer()) return a.integer() == b.integer();
-  if (a.is_number() && b.is_number()) return a.number() == b.number();
-  if (a.data.index() != b.data.index()) return false;
-  if (const auto* text = a.get<std::string>()) return *text == *b.get<std::string>();
-  if (const List* list = a.as_list()) return std::ranges::equal(*list, *b.as_list(), equal);
-  if (const Dict* dict = a.as_dict()) {
-    return dict->size() == b.as_dict()->size() && std::ranges::all_of(*dict, [&](const auto& item) {
-             const Value* other = find(*b.as_dict(), item.first);
-             return other != nullptr && equal(item.second, *other);
-           });
-  }
-  return true;  // both undefined or both none
-}
-
-std::string to_text(const Value& value) {
-  if (const auto* text = value.get<std::string>()) return *text;
-  if (const auto* flag = value.get<bool>()) return *flag ? "True" : "False";
-  if (const auto* whole = value.get<int64_t>()) return std::to_string(*whole);
-  if (const auto* real = value.get<double>()) return number_text(*real);
+std::string type_name(const Value& value) {
+  if (value.is_undefined()) return "undefined";
   if (value.is_none()) return "None";
-  std::string out;
-  if (const List* list = value.as_list()) {
-    for (const Value& item : *list) out += (out.empty() ? "" : ", ") + repr(item);
-    return '[' + out + ']';
-  }
-  if (const Dict* dict = value.as_dict()) {
-    for (const auto& [key, item] : *dict) out += (out.empty() ? "" : ", ") + quoted(key) + ": " + repr(item);
-    return '{' + out + '}';
-  }
-  return out;
+  if (value.is_bool()) return "bool";
+  if (value.is_integer()) return "int";
+  if (value.real() != nullptr) return "float";
+  if (value.text() != nullptr) return "str";
+  if (value.list() != nullptr) return "list";
+  if (value.tuple() != nullptr) return "tuple";
+  if (value.dict() != nullptr) return "dict";
+  return value.object()->type();
 }
 
-std::string to_json(const Value& value, int indent) {
-  std::string out;
-  append_json(out, value, indent, 0);
-  return out;
+size_t hash(const Value& value) {
+  spend(1);
+  if (value.is_integer()) return std::hash<int64_t>{}(value.integer());
+  if (const double* real = value.real()) {  // 2.0 is the key 2
+    const bool whole = *real == std::trunc(*real) && std::fabs(*real) < 9e18;
+    return whole ? std::hash<int64_t>{}(static_cast<int64_t>(*real)) : std::hash<double>{}(*real);
+  }
+  if (value.text() != nullptr) return std::hash<std::string_view>{}(value.text()->bytes);
+  if (value.tuple() != nullptr) {
+    size_t result = 17;
+    for (const Value& item : value.tuple()->items) result = result * 31 + hash(item);
+    return result;
+  }
+  if (value.list() != nullptr || value.dict() != nullptr) fail("a ", type_name(value), " cannot be a key");
+  return std::hash<const void*>{}(value.object());
 }
 
-std::vector<std::string_view> characters(std::string_view text) {
-  std::vector<std::string_view> result;
-  for (size_t at = 0; at < text.size(); at += result.back().size()) {
-    result.push_back(text.substr(at, utf8_at(text, at).length));
-  }
-  return result;
+int one_deeper(int depth) {
+  if (depth >= kMaxValueDepth) fail("values nest more than ", kMaxValueDepth, " deep");
+  return depth + 1;
 }
 
-bool is_space(char32_t c) { return u_isUWhiteSpace(c) || (c >= 0x1C && c <= 0x1F); }
-
-std::string strip(std::string_view text, std::string_view chars, bool left, bool right) {
-  const auto drop = [&](std::string_view c) {
-    return chars.empty() ? is_space(utf8_at(c, 0).value) : chars.find(c) != chars.npos;
-  };
-  size_t begin = 0, end = text.size();
-  while (left && begin < end) {
-    const size_t length = utf8_at(text, begin).length;
-    if (!drop(text.substr(begin, length))) break;
-    begin += length;
-  }
-  while (right && end > begin) {
-    size_t last = end - 1;
-    while ((text[last] & 0xC0) == 0x80) --last;
-    if (!drop(text.substr(last, end - last))) break;
-    end = last;
-  }
-  return std::string(text.substr(begin, end - begin));
+int depth_of(const Value& value) {
+  if (value.sequence() != nullptr) return value.sequence()->depth;
+  if (value.object() != nullptr) return value.object()->depth;
+  return value.dict() != nullptr ? value.dict()->depth() : 0;
 }
+
+void Dict::set(Value key, Value value) {
+  depth_ = std::max({depth_, one_deeper(depth_of(key)), one_deeper(depth_of(value))});
+  if (const Value* found = find(key)) {
+    const_cast<Value&>(*found) = std::move(value);
+    return;
+  }
+  items_.emplace_back(std::move(key), std::move(value));
+  if (items_.size() <= kFewItems) return;
+  for (size_t i = places_.size(); i < items_.size(); ++i) places_.emplace(hash(items_[i].first), i);
+}
+
+const Value* Dict::find(size_t hash, const auto& is_key) const {
+  const auto [begin, end] = places_.equal_range(hash);
+  for (auto place = begin; place != end; ++place) {
+    if (is_key(items_[place->second].first)) return &items_[place->second].second;
+  }
+  return nullptr;
+}
+
+const Value* Dict::find(const Value& key) const {
+  if (key.text() != nullptr) return find(std::string_view(key.text()->bytes));
+  const size_t key_hash = hash(key);  // also where it is not needed: a list is no key of any dict
+  const auto is_key = [&](const Value& other) { return other.same_as(key) || equal(other, key); };
+  if (!places_.empty()) return find(key_hash, is_key);
+  const auto found = std::ranges::find_if(items_, is_key, &Item::first);
+  return found == items_.end() ? nullptr : &found->second;
+}
+
+const Value* Dict::find(std::string_view key) const {
+  const auto is_key = [&](const Value& other) { return other.text() != nullptr && other.text()->bytes == key; };
+  if (!places_.empty()) return find(std::hash<std::string_view>{}(key), is_key);
+  const auto found = std::ranges::find_if(items_, is_key, &Item::first);
+  return found == items_.end() ? nullptr : &found->second;
+}
+
+Value Object::call(const Arguments&) { fail("a ", type(), " cannot be called"); }
+
+Value Object::slice(int64_t, int64_t, int64_t, int64_t) { fail("a ", type(), " cannot be sliced"); }
+
+std::string Object::repr() { fail("a ", type(), " has no text: it would be its address in memory"); }
 
 }  // namespace weft::jinja
