@@ -3,7 +3,6 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -11,6 +10,7 @@
 #include "kernels/core/check.h"
 #include "kernels/core/progress.h"
 #include "launcher/channel.h"
+#include "launcher/client_request.h"
 #include "launcher/job.h"
 #include "launcher/serve_commands.h"
 #include "launcher/standard_streams.h"
@@ -43,9 +43,6 @@ class Client {
   };
 
   SystemTime deadline() const;
-  v1::GenerateRequest request(const std::string& prompt) const;
-  v1::GenerateRequest batch_request(const std::string& line, int number) const;
-  std::vector<v1::GenerateRequest> read_batch() const;
   void run_part(Batch& batch, Progress& progress);
   void report(const v1::GenerateResponse& last);
 
@@ -82,29 +79,6 @@ void Client::wait_until_ready() {
 SystemTime Client::deadline() const {
   if (options_.timeout_s <= 0) return SystemTime::max();
   return std::chrono::system_clock::now() + std::chrono::microseconds(static_cast<int64_t>(options_.timeout_s * 1e6));
-}
-
-v1::GenerateRequest Client::request(const std::string& prompt) const {
-  v1::GenerateRequest r;
-  if (options_.chat) {
-    v1::ChatMessage* message = r.mutable_chat()->add_messages();
-    message->set_role("user");
-    message->set_content(prompt);
-  } else {
-    r.set_text(prompt);
-  }
-  v1::SamplingParams& s = *r.mutable_sampling();
-  s.set_temperature(options_.sampling.temperature);
-  s.set_top_k(options_.sampling.top_k);
-  s.set_top_p(options_.sampling.top_p);
-  s.set_min_p(options_.sampling.min_p);
-  s.set_repetition_penalty(options_.sampling.repetition_penalty);
-  if (options_.seed) s.set_seed(*options_.seed);
-  r.set_max_tokens(options_.max_tokens);
-  r.set_ignore_eos(options_.ignore_eos);
-  r.set_cache_salt(options_.cache_salt);
-  for (const std::string& stop : options_.stop) r.add_stop(stop);
-  return r;
 }
 
 void Client::report(const v1::GenerateResponse& last) {
@@ -152,7 +126,7 @@ struct Answer {
 void Client::run_prompt() {
   grpc::ClientContext context;
   context.set_deadline(deadline());
-  const auto stream = stub_->Generate(&context, request(*options_.prompt));
+  const auto stream = stub_->Generate(&context, client_request(options_));
   Answer answer;
   for (v1::GenerateResponse message; !stdout_failed() && stream->Read(&message);) {
     answer.add(message);
@@ -166,48 +140,6 @@ void Client::run_prompt() {
   std::fflush(stdout);
   if (!status.ok()) fail_call(status, options_.target);
   if (!options_.json) report(answer.last);
-}
-
-// A line is a prompt with what differs from the flags.
-v1::GenerateRequest Client::batch_request(const std::string& line, int number) const {
-  const auto where = [&] { return cat("--batch ", *options_.batch, " line ", number); };
-  const json object = json::parse(line, nullptr, false);
-  if (!object.is_object()) bad_input(where(), " is no JSON object");
-  try {
-    v1::GenerateRequest r = request(object.value("prompt", ""));
-    for (const auto& [key, value] : object.items()) {
-      if (key == "prompt")
-        continue;
-      else if (key == "token_ids") {
-        const auto ids = value.get<std::vector<int32_t>>();
-        r.mutable_token_ids()->mutable_ids()->Assign(ids.begin(), ids.end());
-      } else if (key == "max_tokens")
-        r.set_max_tokens(value.get<int>());
-      else if (key == "temperature")
-        r.mutable_sampling()->set_temperature(value.get<float>());
-      else if (key == "seed")
-        r.mutable_sampling()->set_seed(value.get<uint64_t>());
-      else if (key == "cache_salt")
-        r.set_cache_salt(value.get<std::string>());
-      else
-        bad_input(where(), " has the unknown key ", key,
-                  "; known are prompt, token_ids, max_tokens, temperature, seed and cache_salt");
-    }
-    return r;
-  } catch (const nlohmann::json::exception& e) {
-    bad_input(where(), ": ", e.what());
-  }
-}
-
-std::vector<v1::GenerateRequest> Client::read_batch() const {
-  std::ifstream file(*options_.batch);
-  if (!file) bad_input("cannot read --batch ", *options_.batch);
-  std::vector<v1::GenerateRequest> requests;
-  int number = 0;
-  for (std::string line; std::getline(file, line);)
-    if (++number; !line.empty()) requests.push_back(batch_request(line, number));
-  if (requests.empty()) bad_input("--batch ", *options_.batch, " holds no request");
-  return requests;
 }
 
 // One call with as many requests as fit into it.
@@ -243,7 +175,7 @@ void Client::run_part(Batch& batch, Progress& progress) {
 }
 
 int Client::run_batch() {
-  Batch batch{.requests = read_batch(), .deadline = deadline()};
+  Batch batch{.requests = client_batch(options_), .deadline = deadline()};
   const Stopwatch clock;
   {  // answers on a terminal show how far it is
     Progress progress("answering", "requests", static_cast<int64_t>(batch.requests.size()), !isatty(STDOUT_FILENO));
@@ -258,7 +190,8 @@ int Client::run_batch() {
 }  // namespace
 
 int run_client(const ClientOptions& options) {
-  if (options.prompt.has_value() == options.batch.has_value()) bad_input("give exactly one of --prompt and --batch");
+  if (options.prompt.has_value() + options.chat_file.has_value() + options.batch.has_value() != 1)
+    bad_input("give exactly one of --prompt, --chat-file and --batch");
   ::setenv("GRPC_VERBOSITY", "NONE", 0);
   Client client(options);
   if (options.wait_s > 0) client.wait_until_ready();

@@ -16,10 +16,11 @@ struct CommonOptions {
   EngineConfig engine;
 };
 
-// Exactly one of prompt, prompt_file and token_ids.
+// Exactly one of prompt, prompt_file, chat_file and token_ids.
 struct GenerateOptions {
   CommonOptions common;
   std::optional<std::string> prompt, prompt_file;
+  std::optional<std::string> chat_file;  // JSON of a chat (chat_file.h)
   std::optional<std::string> token_ids;  // "1,2,3": needs no tokenizer, gives no text
   bool chat = false;                     // the prompt is one user message, put into the model's chat template
   int max_tokens = 128;

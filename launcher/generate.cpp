@@ -6,18 +6,19 @@
 #include <sstream>
 
 #include "kernels/core/check.h"
+#include "launcher/chat_file.h"
 #include "launcher/job.h"
 #include "launcher/open_tokenizer.h"
 #include "launcher/standard_streams.h"
 #include "runtime/text/answer_text.h"
-#include "runtime/text/chat_template.h"
+#include "runtime/text/chat_encoder.h"
 
 namespace weft {
 namespace {
 
 void check_options(const GenerateOptions& o) {
-  if (o.prompt.has_value() + o.prompt_file.has_value() + o.token_ids.has_value() != 1)
-    bad_input("give exactly one of --prompt, --prompt-file and --token-ids");
+  if (o.prompt.has_value() + o.prompt_file.has_value() + o.chat_file.has_value() + o.token_ids.has_value() != 1)
+    bad_input("give exactly one of --prompt, --prompt-file, --chat-file and --token-ids");
   if (o.token_ids && o.chat) bad_input("--chat needs a text prompt, not --token-ids");
   if (o.token_ids && !o.stop.empty()) bad_input("--stop needs text, which --token-ids does not give");
 }
@@ -42,14 +43,11 @@ std::string read_file(const std::string& path) {
   return text.str();
 }
 
-std::vector<int32_t> encode_prompt(const GenerateOptions& o, const Tokenizer& tokenizer) {
-  const std::string text = o.prompt ? *o.prompt : read_file(*o.prompt_file);
-  if (!o.chat) return tokenizer.encode(text, true, true);
-  if (tokenizer.chat_template().empty()) bad_input("--chat: the model has no chat template");
-  const auto piece = [&](std::optional<int32_t> id) { return id ? tokenizer.id_to_piece(*id) : std::string_view(); };
-  const std::string chat = ChatTemplate(tokenizer.chat_template())
-                               .apply({{"user", text}}, true, piece(tokenizer.bos_id()), piece(tokenizer.eos_id()));
-  return tokenizer.encode(chat, false, true);
+std::string prompt_text(const GenerateOptions& o) { return o.prompt ? *o.prompt : read_file(*o.prompt_file); }
+
+std::optional<Chat> chat_prompt(const GenerateOptions& o) {
+  if (o.chat_file) return read_chat_file(*o.chat_file);
+  return o.chat ? std::optional(chat_of(prompt_text(o))) : std::nullopt;
 }
 
 // Turns token events into text and shows it as it comes; without a tokenizer it shows ids.
@@ -174,6 +172,7 @@ void report(const GenerateOptions& o, const Engine& engine, const Result& r, con
 
 int run_generate(const GenerateOptions& o) {
   check_options(o);
+  const std::optional<Chat> chat = chat_prompt(o);
   const Stopwatch load;
   return run_job(o.common, [&](Engine& engine) {
     Result result;
@@ -181,7 +180,9 @@ int run_generate(const GenerateOptions& o) {
     std::unique_ptr<Tokenizer> tokenizer;
     if (!o.token_ids) tokenizer = open_tokenizer(o.common.model);
     result.timings.load_s = load.seconds();
-    result.prompt_ids = o.token_ids ? parse_ids(*o.token_ids) : encode_prompt(o, *tokenizer);
+    result.prompt_ids = o.token_ids ? parse_ids(*o.token_ids)
+                        : chat      ? ChatEncoder(*tokenizer).encode(*chat).ids
+                                    : tokenizer->encode(prompt_text(o), true, true);
     Output output(tokenizer.get(), result.prompt_ids, o.stop, !o.json);
     generate(engine, o, output, result);
     if (!stdout_failed()) report(o, engine, result, output);

@@ -3,6 +3,8 @@
 
 #include <exception>
 #include <functional>
+#include <optional>
+#include <string>
 
 #include "kernels/core/log.h"
 #include "launcher/bench_ops.h"
@@ -84,14 +86,20 @@ void Program::model_flags(CLI::App& command, CommonOptions& common, const char* 
   add_engine_flags(command, common.engine, pp_flag);
 }
 
+CLI::Option* add_chat_file(CLI::App& group, std::optional<std::string>& file) {
+  return group.add_option("--chat-file", file, "JSON of a chat: a list of messages, or {\"messages\": [...], \"tools\": [...], ...}")
+      ->type_name("FILE");
+}
+
 void Program::add_generate() {
   CLI::App* sub = command("generate", "Continue one prompt, streaming the text", [this] { return run_generate(generate); });
   model_flags(*sub, generate.common);
   auto* prompt = sub->add_option_group("prompt", "The prompt: one of")->require_option(1);
   prompt->add_option("--prompt", generate.prompt, "text");
   prompt->add_option("--prompt-file", generate.prompt_file, "file of text")->type_name("FILE");
+  CLI::Option* chat_file = add_chat_file(*prompt, generate.chat_file);
   prompt->add_option("--token-ids", generate.token_ids, "1,2,3: needs no tokenizer")->type_name("IDS");
-  sub->add_flag("--chat", generate.chat, "put the prompt into the model's chat template as a user message");
+  sub->add_flag("--chat", generate.chat, "put the prompt into the model's chat template as a user message")->excludes(chat_file);
   sub->add_option("--max-tokens", generate.max_tokens, "tokens to generate at most")->check(range(1, 1 << 30))->capture_default_str();
   sub->add_flag("--ignore-eos", generate.ignore_eos, "go on after the end-of-sequence token");
   sub->add_flag("--json", generate.json, "print one JSON object instead of the text");
@@ -137,9 +145,9 @@ void Program::add_bench() {
 }
 
 void Program::add_files() {
-  CLI::App* sub = command("tokenize", "Token ids of texts, and their decoded form", [this] { return run_tokenize(tokenize_model, tokenize_input); });
+  CLI::App* sub = command("tokenize", "Token ids of texts and chats, and their decoded form", [this] { return run_tokenize(tokenize_model, tokenize_input); });
   model_flag(*sub, tokenize_model);
-  sub->add_option("--input", tokenize_input, "JSON: {\"texts\": [...]}")->type_name("FILE")->required();
+  sub->add_option("--input", tokenize_input, "JSON: {\"texts\": [...]} or {\"chats\": [...]}, each as a --chat-file holds it")->type_name("FILE")->required();
 
   sub = command("inspect", "A model's anatomy and memory needs, from its config alone", [this] { return run_inspect(inspect); });
   sub->add_option("path", inspect.path, "Hugging Face directory, config.json or GGUF file")->type_name("PATH")->required();
@@ -208,8 +216,9 @@ void Program::add_serving() {
   sub->add_option("--target", client.target, "HOST:PORT of the server")->type_name("ADDRESS")->capture_default_str();
   auto* prompt = sub->add_option_group("prompt", "What to ask: one of")->require_option(1);
   prompt->add_option("--prompt", client.prompt, "text");
-  prompt->add_option("--batch", client.batch, "file of JSON lines: {\"prompt\": text or \"token_ids\": [...], \"max_tokens\": ...}")->type_name("FILE");
-  sub->add_flag("--chat", client.chat, "prompts are user messages, put into the model's chat template");
+  CLI::Option* chat_file = add_chat_file(*prompt, client.chat_file);
+  prompt->add_option("--batch", client.batch, "file of JSON lines: {\"prompt\": text, or \"token_ids\": [...], or \"messages\": [...]; \"max_tokens\": ...}")->type_name("FILE");
+  sub->add_flag("--chat", client.chat, "prompts are user messages, put into the model's chat template")->excludes(chat_file);
   sub->add_option("--max-tokens", client.max_tokens, "tokens to generate at most")->check(range(1, 1 << 30))->capture_default_str();
   sub->add_flag("--ignore-eos", client.ignore_eos, "go on after the end-of-sequence token");
   sub->add_option("--cache-salt", client.cache_salt, "share cached prompts only with requests that have the same salt");

@@ -18,6 +18,20 @@ std::optional<int32_t> id_at(const GgufFile& file, std::string_view key) {
   return static_cast<int32_t>(std::clamp<int64_t>(*value, -1, kLargest));  // what is outside is refused with the key's name
 }
 
+// tokenizer.chat_template is the default, tokenizer.chat_template.NAME another, which tokenizer.chat_templates lists.
+ChatFormat chat_format(const GgufFile& file, const std::vector<std::string_view>& tokens) {
+  ChatFormat format;
+  if (const auto source = file.get_string("tokenizer.chat_template")) format.templates["default"] = *source;
+  for (const std::string_view name : file.get_string_array("tokenizer.chat_templates"))
+    if (const auto source = file.get_string(cat("tokenizer.chat_template.", name))) format.templates[std::string(name)] = *source;
+  for (const auto& [key, name] : {std::pair("unknown", "unk_token"), {"seperator", "sep_token"}, {"padding", "pad_token"},
+                                  {"cls", "cls_token"}, {"mask", "mask_token"}}) {
+    const auto id = id_at(file, cat("tokenizer.ggml.", key, "_token_id"));
+    if (id && *id >= 0 && *id < std::ssize(tokens)) format.special_tokens[name] = tokens[*id];
+  }
+  return format;
+}
+
 GgufTokenizerData tokenizer_data(const GgufFile& file) {
   const auto text = [&](std::string_view key) { return file.get_string(key).value_or(std::string_view()); };
   GgufTokenizerData data;
@@ -35,7 +49,7 @@ GgufTokenizerData tokenizer_data(const GgufFile& file) {
   data.add_bos = file.get_bool("tokenizer.ggml.add_bos_token");
   data.add_eos = file.get_bool("tokenizer.ggml.add_eos_token");
   data.add_space_prefix = file.get_bool("tokenizer.ggml.add_space_prefix");
-  data.chat_template = text("tokenizer.chat_template");
+  data.chat = chat_format(file, data.tokens);
   return data;
 }
 

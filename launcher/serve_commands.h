@@ -33,11 +33,12 @@ struct WorkerOptions {
 };
 int run_worker(const WorkerOptions& options);
 
-// Exactly one of prompt and batch.
+// Exactly one of prompt, chat_file and batch.
 struct ClientOptions {
   std::string target = "127.0.0.1:50051";
   std::optional<std::string> prompt;
-  std::optional<std::string> batch;  // JSON lines: {"prompt": text | "token_ids": [...], "max_tokens": ..., ...}
+  std::optional<std::string> chat_file;  // JSON of a chat (chat_file.h)
+  std::optional<std::string> batch;  // JSON lines: {"prompt": text | "token_ids": [...] | "messages": [...], "max_tokens": ...}
   bool chat = false;                 // prompts are user messages, put into the model's chat template
   int max_tokens = 256;
   SamplingParams sampling;

@@ -3,6 +3,7 @@
 #include <grpcpp/impl/codegen/proto_utils.h>
 
 #include "kernels/core/check.h"
+#include "runtime/serve/chat_conversion.h"
 #include "runtime/serve/work_pool.h"
 
 namespace weft {
@@ -12,7 +13,7 @@ std::vector<int32_t> prompt_of(const v1::GenerateRequest& request, const TextFro
   switch (request.prompt_case()) {
     case v1::GenerateRequest::kText: return text.encode(request.text(), max_tokens);
     case v1::GenerateRequest::kTokenIds: return {request.token_ids().ids().begin(), request.token_ids().ids().end()};
-    case v1::GenerateRequest::kChat: return encode_chat(request.chat(), text, max_tokens);
+    case v1::GenerateRequest::kChat: return text.encode(from_proto(request.chat()), max_tokens);
     case v1::GenerateRequest::PROMPT_NOT_SET: break;
   }
   bad_input("the request has no prompt; set one of text, token_ids and chat");
@@ -39,12 +40,6 @@ grpc::ByteBuffer serialise(const google::protobuf::Message& message) {
   bool owned = false;
   grpc::SerializationTraits<google::protobuf::Message>::Serialize(message, &bytes, &owned);
   return bytes;
-}
-
-std::vector<int32_t> encode_chat(const v1::Chat& chat, const TextFront& text, int64_t max_tokens) {
-  std::vector<ChatMessage> messages;
-  for (const v1::ChatMessage& m : chat.messages()) messages.push_back({m.role(), m.content()});
-  return text.encode(messages, max_tokens);
 }
 
 Generation to_generation(const v1::GenerateRequest& request, const Coordinator& coordinator, const TextFront& text) try {

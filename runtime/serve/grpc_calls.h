@@ -18,7 +18,6 @@ grpc::Status too_busy();  // WorkPool::run() refused
 void parse(const grpc::ByteBuffer& bytes, google::protobuf::Message& message);
 grpc::ByteBuffer serialise(const google::protobuf::Message& message);
 
-std::vector<int32_t> encode_chat(const v1::Chat& chat, const TextFront& text, int64_t max_tokens);  // throws InputError
 // Tokenized and checked. Throws ServeError.
 Generation to_generation(const v1::GenerateRequest& request, const Coordinator& coordinator, const TextFront& text);
 

@@ -9,6 +9,7 @@
 
 #include "kernels/core/check.h"
 #include "kernels/core/thread_pool.h"
+#include "runtime/serve/chat_conversion.h"
 #include "runtime/serve/grpc_calls.h"
 #include "runtime/serve/grpc_stream.h"
 #include "runtime/serve/listener.h"
@@ -82,7 +83,7 @@ class WeftService final : public Base {
     std::vector<int32_t> ids;
     switch (request.input_case()) {
       case v1::TokenizeRequest::kText: ids = with_.text.encode(request.text(), max_tokens); break;
-      case v1::TokenizeRequest::kChat: ids = encode_chat(request.chat(), with_.text, max_tokens); break;
+      case v1::TokenizeRequest::kChat: ids = with_.text.encode(from_proto(request.chat()), max_tokens); break;
       case v1::TokenizeRequest::INPUT_NOT_SET: bad_input("the request has no input; set one of text and chat");
     }
     v1::TokenizeResponse response;

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "runtime/text/chat_template.h"
+#include "runtime/text/chat_encoder.h"
 #include "runtime/text/tokenizer.h"
 
 namespace weft {
@@ -18,18 +18,16 @@ class TextFront {
 
   // Both throw InputError with one sentence, at once for a text (a rendered chat) too long to be max_tokens tokens.
   std::vector<int32_t> encode(const std::string& text, int64_t max_tokens) const;
-  std::vector<int32_t> encode(const std::vector<ChatMessage>& messages, int64_t max_tokens) const;
+  std::vector<int32_t> encode(const Chat& chat, int64_t max_tokens) const;
 
   const Tokenizer* tokenizer() const { return tokenizer_.get(); }
-  bool has_chat_template() const { return template_.has_value(); }
+  bool has_chat_template() const { return chats_ && chats_->has_template(); }
 
  private:
   const Tokenizer& need_tokenizer() const;
-  std::string piece(std::optional<int32_t> id) const;
 
   std::unique_ptr<Tokenizer> tokenizer_;
-  std::optional<ChatTemplate> template_;
-  std::string template_error_;  // why there is none
+  std::optional<ChatEncoder> chats_;
 };
 
 }  // namespace weft

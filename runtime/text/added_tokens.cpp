@@ -54,7 +54,8 @@ const AddedToken* AddedTokenFinder::longest_at(std::string_view text) const {
   return longest;
 }
 
-std::vector<AddedTokenFinder::Segment> AddedTokenFinder::split(std::string_view text, bool parse_special) const {
+std::vector<AddedTokenFinder::Segment> AddedTokenFinder::split(std::string_view text, bool parse_special,
+                                                               std::span<const TextRange> literal) const {
   std::vector<Segment> segments;
   size_t done = 0;
   for (size_t at = 0; at < text.size();) {
@@ -64,6 +65,11 @@ std::vector<AddedTokenFinder::Segment> AddedTokenFinder::split(std::string_view 
       continue;
     }
     size_t begin = at, end = at + token->content.size();
+    while (!literal.empty() && literal.front().end <= begin) literal = literal.subspan(1);
+    if (!literal.empty() && literal.front().begin < end) {
+      ++at;
+      continue;
+    }
     at = end;
     if (token->special && !parse_special) continue;
     if (token->single_word && inside_word(text, begin, end)) continue;

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,6 +23,11 @@ struct AddedToken {
   bool normalized = false;   // looked for in the normalized text
 };
 
+// Bytes [begin, end) of a text.
+struct TextRange {
+  size_t begin, end;
+};
+
 // Finds tokens leftmost first, the longest of those that begin in one place.
 class AddedTokenFinder {
  public:
@@ -31,8 +37,10 @@ class AddedTokenFinder {
   };
 
   explicit AddedTokenFinder(std::vector<AddedToken> tokens = {});
-  // Covers the text with segments; skips special tokens unless parse_special.
-  std::vector<Segment> split(std::string_view text, bool parse_special) const;
+  // Covers the text with segments; skips special tokens unless parse_special. literal: ascending ranges in which no token is
+  // found, nor one that reaches into them; an empty one at x keeps tokens from spanning x.
+  std::vector<Segment> split(std::string_view text, bool parse_special, std::span<const TextRange> literal = {}) const;
+  bool empty() const { return tokens_.empty(); }
 
  private:
   const AddedToken* longest_at(std::string_view text) const;

@@ -1,30 +1,42 @@
 #pragma once
-// Chat templates: the names that transformers gives to the Jinja template of a model.
+// A model's chat templates, given the names that transformers gives them.
+#include <map>
+#include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
+#include "runtime/text/chat.h"
+#include "runtime/text/chat_format.h"
 #include "runtime/text/jinja/template.h"
 
 namespace weft {
 
-struct ChatMessage {
-  std::string role;  // "system", "user", "assistant", ...
-  std::string content;
-};
-
 class ChatTemplate {
  public:
-  // Parses the template. Throws InputError for errors of syntax.
-  explicit ChatTemplate(std::string_view source) : template_(source) {}
+  // A template whose syntax is wrong is refused when it is used.
+  explicit ChatTemplate(ChatFormat format);
 
-  // The prompt for a conversation. The text already holds every special token: encode it with add_special =
-  // false and parse_special = true. raise_exception() of the template and roles it refuses become InputError.
-  std::string apply(const std::vector<ChatMessage>& messages, bool add_generation_prompt, std::string_view bos_token,
-                    std::string_view eos_token) const;
+  // The prompt for a chat that check() accepts. The text already holds every special token: encode it with add_special =
+  // false and parse_special = true. Throws InputError: no such template, what fails in it, raise_exception() of it.
+  //
+  // As transformers 5: members of messages that are null are left out; reasoning is given as reasoning_content and
+  // thinking, whichever of reasoning_content, thinking and reasoning names it; variables win over special tokens.
+  std::string render(const Chat& chat) const;
+
+  const std::string& source(const Chat& chat) const { return pick(chat).source; }  // of the template that renders it
+  bool usable() const;                                                             // some template has no error
 
  private:
-  jinja::Template template_;
+  struct Named {
+    std::string source;
+    std::optional<jinja::Template> parsed;
+    std::string error;  // why it could not be parsed
+  };
+
+  const Named& pick(const Chat& chat) const;
+
+  std::map<std::string, Named> templates_;
+  std::map<std::string, std::string> special_tokens_;
 };
 
 }  // namespace weft

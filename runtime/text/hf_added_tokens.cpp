@@ -76,6 +76,16 @@ class AddedTokens {
   int32_t next_id_;
 };
 
+// What transformers' tokenizer classes say where tokenizer_config.json is silent.
+Json default_token(const Json& config, std::string_view key) {
+  const Json name = config.value("tokenizer_class", Json());
+  const std::string tokenizer_class = name.is_string() ? name : "";
+  const bool qwen2 = tokenizer_class.starts_with("Qwen2Tokenizer"), gpt2 = tokenizer_class.starts_with("GPT2Tokenizer");
+  const bool has = (qwen2 && key == "pad_token") || (gpt2 && key == "bos_token") ||
+                   ((qwen2 || gpt2) && (key == "eos_token" || key == "unk_token"));
+  return has ? Json("<|endoftext|>") : Json();
+}
+
 // Special tokens by what they are for, and more of no name.
 struct SpecialTokens {
   std::vector<std::pair<std::string, AddedToken>> named;
@@ -96,7 +106,8 @@ SpecialTokens read_special_tokens(const HfTokenFiles& files, bool with_map) {
   SpecialTokens tokens;
   for (const char* key : kNamed) {
     const bool in_map = with_map && files.special_tokens_map.contains(key);
-    const Json& value = in_map ? files.special_tokens_map[key] : files.tokenizer_config.value(key, Json());
+    const Json& value = in_map ? files.special_tokens_map[key]
+                               : files.tokenizer_config.value(key, default_token(files.tokenizer_config, key));
     if (names_a_token(value)) tokens.named.emplace_back(key, special_token(value, in_map));
   }
   for (const auto& [key, value] : files.tokenizer_config.items()) {  // a model's own, as "image_token"
@@ -108,7 +119,10 @@ SpecialTokens read_special_tokens(const HfTokenFiles& files, bool with_map) {
     for (const char* key : {"extra_special_tokens", "additional_special_tokens"}) {
       const Json& list = file->value(key, Json());
       for (const auto& [name, value] : list.items()) {
-        if (names_a_token(value)) tokens.others.push_back(special_token(value, file == &files.special_tokens_map));
+        if (!names_a_token(value)) continue;
+        const AddedToken token = special_token(value, file == &files.special_tokens_map);
+        if (list.is_object()) tokens.named.emplace_back(name, token);
+        else tokens.others.push_back(token);
       }
     }
   }
@@ -153,6 +167,7 @@ void read_added_tokens(const Json& list, const HfTokenFiles& files, TokenizerPar
   for (const auto& [key, token] : special.named) {
     if (!added.find(token.content)) added.add(token, std::nullopt);
     const int32_t id = added.find(token.content)->id;
+    parts.chat.special_tokens[key] = token.content;
     if (key == "bos_token") parts.bos = id;
     if (key == "eos_token") parts.eos = id;
   }

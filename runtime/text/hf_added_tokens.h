@@ -14,7 +14,8 @@ struct HfTokenFiles {
   const nlohmann::json& added_tokens;
 };
 
-// Fills added_tokens (from the list of tokenizer.json, then the files), bos and eos, in the order and with the ids that
+// Fills added_tokens (from the list of tokenizer.json, then the files), bos, eos and the special tokens that have a name,
+// in the order and with the ids that
 // transformers gives (tokenization_utils_base.py, tokenization_utils_tokenizers.py): a token that the vocabulary holds has
 // its id there, any other the next one that is free, whatever id the file tells; tokenizer_config.json's
 // added_tokens_decoder, where there is one, replaces the two other files.

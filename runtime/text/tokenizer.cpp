@@ -48,30 +48,55 @@ std::string replace_all(std::string text, std::string_view from, std::string_vie
 
 struct Tokenizer::Stages {
   explicit Stages(TokenizerParts p)
-      : parts(normalize_added_tokens(std::move(p))),
+      : added_tokens(p.added_tokens),
+        parts(normalize_added_tokens(std::move(p))),
         raw_finder(finder_for(parts.added_tokens, false)),
         normalized_finder(finder_for(parts.added_tokens, true)) {}
 
-  void encode(std::string_view text, bool starts_input, bool parse_special, std::vector<int32_t>& ids) const {
+  void encode(std::string_view text, bool parse_special, std::span<const TextRange> literal, std::vector<int32_t>& ids) const {
     Bpe::Workspace workspace;
-    for (const auto& raw : raw_finder.split(text, parse_special)) {
+    for (const auto& raw : raw_finder.split(text, parse_special, literal)) {
       if (raw.id != kNoToken) {
         ids.push_back(raw.id);
         continue;
       }
-      const std::string normal = normalize(parts.normalizer, text.substr(raw.begin, raw.end - raw.begin));
-      for (const auto& segment : normalized_finder.split(normal, parse_special)) {
-        if (segment.id != kNoToken) {
-          ids.push_back(segment.id);
-          continue;
+      for (const Piece& piece : cut(raw, literal)) {
+        const std::string normal = normalize(parts.normalizer, text.substr(piece.begin, piece.end - piece.begin));
+        using Segment = AddedTokenFinder::Segment;
+        for (const Segment& segment : piece.literal ? std::vector{Segment{0, normal.size(), kNoToken}}
+                                                    : normalized_finder.split(normal, parse_special)) {
+          if (segment.id != kNoToken) {
+            ids.push_back(segment.id);
+            continue;
+          }
+          const auto part = std::string_view(normal).substr(segment.begin, segment.end - segment.begin);
+          const Words words = parts.pre_tokenizer.split(part, piece.begin == 0 && segment.begin == 0);
+          for (const Words::Range& range : words.ranges) parts.bpe.encode(words.at(range), ids, workspace);
         }
-        const auto part = std::string_view(normal).substr(segment.begin, segment.end - segment.begin);
-        const Words words = parts.pre_tokenizer.split(part, raw.begin == 0 && segment.begin == 0);
-        for (const Words::Range& range : words.ranges) parts.bpe.encode(words.at(range), ids, workspace);
       }
     }
   }
 
+  struct Piece {
+    size_t begin, end;
+    bool literal;
+  };
+  // Text between tokens. It stays whole, so that literal text is cut into words like any other, unless tokens are looked for
+  // in the normalized text too: where a literal range is in that, nobody knows.
+  std::vector<Piece> cut(const AddedTokenFinder::Segment& raw, std::span<const TextRange>& literal) const {
+    std::vector<Piece> pieces;
+    size_t done = raw.begin;
+    for (; !normalized_finder.empty() && !literal.empty() && literal.front().begin < raw.end; literal = literal.subspan(1)) {
+      const size_t begin = std::max(literal.front().begin, done), end = std::min(literal.front().end, raw.end);
+      if (begin > done) pieces.push_back({done, begin, false});
+      if (end > begin) pieces.push_back({begin, end, true});
+      done = std::max(begin, end);
+    }
+    if (done < raw.end) pieces.push_back({done, raw.end, false});
+    return pieces;
+  }
+
+  std::vector<AddedToken> added_tokens;  // as the model's files spell them
   TokenizerParts parts;
   AddedTokenFinder raw_finder, normalized_finder;
 };
@@ -122,7 +147,8 @@ void Tokenizer::check_length(std::string_view text, int64_t max_tokens) const {
               " tokens; at most so many leave room for an answer under the server's --max-model-len");
 }
 
-std::vector<int32_t> Tokenizer::encode(std::string_view text, bool add_special, bool parse_special) const {
+std::vector<int32_t> Tokenizer::encode(std::string_view text, bool add_special, bool parse_special,
+                                       std::span<const TextRange> literal) const {
   if (text.size() > kMaxTextBytes) {
     bad_input("the text has ", text.size(), " bytes; at most ", kMaxTextBytes, " can be tokenized at once");
   }
@@ -132,7 +158,7 @@ std::vector<int32_t> Tokenizer::encode(std::string_view text, bool add_special, 
   const TokenizerParts& parts = stages_->parts;
   std::vector<int32_t> ids;
   if (add_special) ids = parts.prefix;
-  stages_->encode(text, true, parse_special, ids);
+  stages_->encode(text, parse_special, literal, ids);
   if (add_special) ids.insert(ids.end(), parts.suffix.begin(), parts.suffix.end());
   return ids;
 }
@@ -170,7 +196,8 @@ std::string Tokenizer::decode(std::span<const int32_t> ids, bool skip_special) c
 
 std::optional<int32_t> Tokenizer::bos_id() const { return stages_->parts.bos; }
 std::optional<int32_t> Tokenizer::eos_id() const { return stages_->parts.eos; }
-const std::string& Tokenizer::chat_template() const { return stages_->parts.chat_template; }
+const std::vector<AddedToken>& Tokenizer::added_tokens() const { return stages_->added_tokens; }
+const ChatFormat& Tokenizer::chat_format() const { return stages_->parts.chat; }
 int Tokenizer::leading_spaces_to_strip() const { return stages_->parts.decoder.strip_leading_spaces; }
 
 std::optional<int32_t> Tokenizer::token_to_id(std::string_view piece) const {

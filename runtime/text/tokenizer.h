@@ -14,6 +14,8 @@
 #include <string_view>
 #include <vector>
 
+#include "runtime/text/added_tokens.h"
+#include "runtime/text/chat_format.h"
 #include "runtime/text/text_bound.h"
 #include "runtime/text/tokenizer_gguf.h"
 
@@ -23,8 +25,8 @@ struct TokenizerParts;
 
 class Tokenizer {
  public:
-  // Reads tokenizer.json, and tokenizer_config.json, special_tokens_map.json, added_tokens.json and
-  // chat_template.jinja where they exist. A component that is not supported is refused by name.
+  // Reads tokenizer.json, and tokenizer_config.json, special_tokens_map.json, added_tokens.json and the chat templates
+  // (chat_format.h) where they exist. A component that is not supported is refused by name.
   static std::unique_ptr<Tokenizer> from_hf_directory(const std::filesystem::path& directory);
   static std::unique_ptr<Tokenizer> from_gguf(const GgufTokenizerData& data);
 
@@ -35,7 +37,9 @@ class Tokenizer {
   // parse_special: recognise special tokens written out in the text; if false, they are ordinary text. Added
   // tokens that are not special are always recognised. Invalid UTF-8 is refused with the offset of its first
   // byte. Time is O(n log n) for any text.
-  std::vector<int32_t> encode(std::string_view text, bool add_special, bool parse_special) const;
+  // literal: ascending ranges of the text that are ordinary text whatever added tokens they spell (AddedTokenFinder).
+  std::vector<int32_t> encode(std::string_view text, bool add_special, bool parse_special,
+                              std::span<const TextRange> literal = {}) const;
 
   // Refuses a text whose bytes alone say that it becomes more than max_tokens tokens (text_bound.h); they are only counted.
   void check_length(std::string_view text, int64_t max_tokens) const;
@@ -51,8 +55,8 @@ class Tokenizer {
   std::string_view id_to_piece(int32_t id) const;  // as the vocabulary spells it ("Ġthe"); empty for an id without a token
   bool is_special(int32_t id) const { return token(id).special; }
 
-  // Jinja source of the chat template; empty where the model has none.
-  const std::string& chat_template() const;
+  const std::vector<AddedToken>& added_tokens() const;  // as the model's files spell them
+  const ChatFormat& chat_format() const;  // without templates where the model has none
 
   // What a token adds to a text, before bytes are joined to characters: what the streaming detokenizer works
   // on. Views stay valid for the tokenizer's life.

@@ -112,7 +112,9 @@ void read_flags(const GgufTokenizerData& data, bool add_bos_default, TokenizerPa
     if (!parts.eos) bad_input("the GGUF tokenizer adds an EOS token but names none (tokenizer.ggml.eos_token_id)");
     parts.suffix = {*parts.eos};
   }
-  parts.chat_template = data.chat_template;
+  parts.chat = data.chat;
+  if (parts.bos) parts.chat.special_tokens["bos_token"] = data.tokens[*parts.bos];
+  if (parts.eos) parts.chat.special_tokens["eos_token"] = data.tokens[*parts.eos];
   parts.added_tokens = read_added_tokens(data);
 }
 

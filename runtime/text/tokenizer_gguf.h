@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "runtime/text/chat_format.h"
+
 namespace weft {
 
 // Filled by the GGUF reader. The views point into the mapped file and need to live only until
@@ -24,7 +26,7 @@ struct GgufTokenizerData {
   std::optional<bool> add_bos;           // tokenizer.ggml.add_bos_token; absent: true for "llama" and some of `pre`
   std::optional<bool> add_eos;           // tokenizer.ggml.add_eos_token; absent: false
   std::optional<bool> add_space_prefix;  // tokenizer.ggml.add_space_prefix; absent: true for "llama"; else ignored
-  std::string_view chat_template;        // tokenizer.chat_template; empty where the file has none
+  ChatFormat chat;                       // without bos_token and eos_token, which the ids name
 };
 
 }  // namespace weft

@@ -33,18 +33,6 @@ Json read_json_if_present(const std::filesystem::path& path) {
   return std::filesystem::exists(path) ? read_json(path) : Json::object();
 }
 
-// "chat_template" is a text, or a list of named ones of which "default" is the one for chat.
-std::string read_chat_template(const std::filesystem::path& directory, const Json& config) {
-  if (std::filesystem::exists(directory / "chat_template.jinja")) return read_file(directory / "chat_template.jinja");
-  const auto found = config.find("chat_template");
-  if (found == config.end() || found->is_null()) return {};
-  if (found->is_string()) return *found;
-  for (const Json& entry : *found) {
-    if (entry.at("name") == "default") return entry.at("template");
-  }
-  return {};
-}
-
 }  // namespace
 
 TokenizerParts read_hf_tokenizer(const std::filesystem::path& directory) {
@@ -60,7 +48,7 @@ TokenizerParts read_hf_tokenizer(const std::filesystem::path& directory) {
     read_added_tokens(file.value("added_tokens", Json::array()), {config, special_map, added_tokens}, parts);
     read_post_processor(file.value("post_processor", Json()), parts);
     parts.decoder = read_decoder(file.value("decoder", Json()));
-    parts.chat_template = read_chat_template(directory, config);
+    parts.chat.templates = read_chat_templates(directory, config);
     return parts;
   } catch (const Json::exception& error) {
     bad_input(path.string(), " or a file beside it is malformed: ", error.what());

@@ -9,6 +9,7 @@
 
 #include "runtime/text/added_tokens.h"
 #include "runtime/text/bpe.h"
+#include "runtime/text/chat_format.h"
 #include "runtime/text/normalizer.h"
 #include "runtime/text/pre_tokenizer.h"
 #include "runtime/text/tokenizer_gguf.h"
@@ -31,7 +32,7 @@ struct TokenizerParts {
   std::vector<int32_t> prefix = {}, suffix = {};  // what encode() adds with add_special
   Decoder decoder = {};
   std::optional<int32_t> bos = {}, eos = {};
-  std::string chat_template = {};
+  ChatFormat chat = {};
 };
 
 // The readers behind Tokenizer::from_hf_directory and from_gguf.

@@ -11,8 +11,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view source = input.substr(0, input.find('\0'));
   const std::string content(input.substr(std::min(source.size() + 1, input.size())));
   try {
-    const weft::ChatTemplate chat(source);
-    const std::string text = chat.apply({{"system", "s"}, {"user", content}}, true, "<s>", "</s>");
+    const weft::ChatTemplate chat({{{"default", std::string(source)}}, {{"bos_token", "<s>"}, {"eos_token", "</s>"}}});
+    const std::string text = chat.render(weft::chat_of(content));
     WEFT_CHECK_EQ(weft::find_invalid_utf8(text), std::string::npos);
   } catch (const weft::InputError&) {
   }

@@ -4,7 +4,7 @@
   make_text_goldens.py [--smollm2 SmolLM2.gguf]
 
 The tokenizers are trained on the sources of Python's standard library and on the texts below. With --smollm2 the ids of
-the real SmolLM2 tokenizer are written too (its vocabulary is not). Needs tokenizers, jinja2 and (for --smollm2) gguf.
+the real SmolLM2 tokenizer are written too (its vocabulary is not). Needs tokenizers, transformers 5, jinja2 and (for --smollm2) gguf.
 """
 import argparse
 import datetime
@@ -282,12 +282,33 @@ def chat_goldens():
     write_json(HERE / "chat.json", cases)
 
 
+def chat_file_goldens():
+    """The chats of chats.json, as transformers' apply_chat_template writes them."""
+    from transformers import PreTrainedTokenizerFast
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.BPE()), bos_token="<s>", eos_token="</s>")
+    goldens = []
+    for case in json.loads((HERE / "chats.json").read_text()):
+        chat = case["chat"] if isinstance(case["chat"], dict) else {"messages": case["chat"]}
+        options = {key: value for key, value in chat.items() if key not in ("messages", "chat_template_kwargs")}
+        options.setdefault("add_generation_prompt", not options.get("continue_final_message"))
+        try:
+            text = tokenizer.apply_chat_template(
+                chat["messages"], chat_template=(HERE / "templates" / case["template"]).read_text(), tokenize=False,
+                **options, **chat.get("chat_template_kwargs", {}))
+        except (ValueError, jinja2.exceptions.TemplateError) as error:
+            goldens.append({"error": str(error)})
+        else:
+            goldens.append({"text": text})
+    write_json(HERE / "chats_golden.json", goldens)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--smollm2", help="the GGUF file of SmolLM2-135M-Instruct")
     parser.add_argument("--only-chat", action="store_true")
     args = parser.parse_args()
     chat_goldens()
+    chat_file_goldens()
     if args.only_chat:
         return
     if args.smollm2:

@@ -14,24 +14,19 @@ std::string read_template(const std::string& name) {
   return std::string(std::istreambuf_iterator<char>(file), {});
 }
 
-std::vector<std::vector<ChatMessage>> read_conversations() {
-  std::vector<std::vector<ChatMessage>> conversations;
-  for (const auto& messages : read_golden("conversations.json")) {
-    auto& conversation = conversations.emplace_back();
-    for (const auto& message : messages) conversation.push_back({message.at("role"), message.at("content")});
-  }
-  return conversations;
+std::string render(const std::string& source, const Chat& chat) {
+  return ChatTemplate({{{"default", source}}, {{"bos_token", "<s>"}, {"eos_token", "</s>"}}}).render(chat);
 }
 
 TEST(ChatTemplate, WritesWhatJinja2Writes) {
-  const auto conversations = read_conversations();
+  const auto conversations = read_golden<Chat::Json>("conversations.json");
   int texts = 0, errors = 0;
   for (const auto& entry : read_golden("chat.json")) {
     SCOPED_TRACE(entry.at("template").get<std::string>() + " on conversation " + entry.at("conversation").dump());
-    const ChatTemplate chat(read_template(entry.at("template")));
-    const auto apply = [&] {
-      return chat.apply(conversations[entry.at("conversation").get<int>()], entry.at("prompt"), "<s>", "</s>");
-    };
+    Chat chat;
+    chat.messages = conversations[entry.at("conversation").get<int>()];
+    chat.generation_prompt = entry.at("prompt");
+    const auto apply = [&] { return render(read_template(entry.at("template")), chat); };
     if (entry.contains("error")) {
       EXPECT_THROW(apply(), InputError);
       ++errors;
@@ -44,7 +39,7 @@ TEST(ChatTemplate, WritesWhatJinja2Writes) {
   EXPECT_GT(errors, 10);
 }
 
-std::string run(const std::string& source) { return ChatTemplate(source).apply({{"user", "hi"}}, true, "<s>", "</s>"); }
+std::string run(const std::string& source) { return render(source, chat_of("hi")); }
 
 std::string error_of(const std::string& source) {
   try {
@@ -83,9 +78,7 @@ TEST(ChatTemplate, WrongOperandsAreRefused) {
   EXPECT_THAT(error_of("{% macro m(a) %}{% endmacro %}{{ m(1, 2) }}"), HasSubstr("takes 1 arguments, not 2"));
 }
 
-TEST(ChatTemplate, MessagesMustBeUtf8) {
-  EXPECT_THROW(ChatTemplate("{{ messages }}").apply({{"user", "\xff"}}, true, "", ""), InputError);
-}
+TEST(ChatTemplate, MessagesMustBeUtf8) { EXPECT_THROW(chat_of("\xff"), InputError); }
 
 }  // namespace
 }  // namespace weft

@@ -13,7 +13,10 @@ class HfDirectory {
     path_ = mkdtemp(name.data());
   }
   ~HfDirectory() { std::filesystem::remove_all(path_); }
-  void write(const std::string& name, const std::string& text) const { std::ofstream(path_ / name) << text; }
+  void write(const std::string& name, const std::string& text) const {
+    std::filesystem::create_directories((path_ / name).parent_path());
+    std::ofstream(path_ / name) << text;
+  }
   std::unique_ptr<Tokenizer> load() const {
     write("tokenizer.json", json.dump());
     return Tokenizer::from_hf_directory(path_);

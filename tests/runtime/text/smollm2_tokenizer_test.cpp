@@ -1,7 +1,7 @@
 // The real tokenizer of SmolLM2 from its GGUF file, against Hugging Face `tokenizers` (make_text_goldens.py
 // --smollm2).
 #include "launcher/open_tokenizer.h"
-#include "runtime/text/chat_template.h"
+#include "runtime/text/chat_encoder.h"
 #include "tests/runtime/text/text_golden.h"
 
 namespace weft {
@@ -29,12 +29,12 @@ TEST_F(SmolLM2Tokenizer, NamesItsTokens) {
 }
 
 TEST_F(SmolLM2Tokenizer, WritesChatPrompts) {
-  const std::string prompt = ChatTemplate(tokenizer_->chat_template()).apply({{"user", "Hi"}}, true, "", "");
+  const auto [prompt, ids] = ChatEncoder(*tokenizer_).encode(chat_of("Hi"));
   EXPECT_EQ(prompt,
             "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n"
             "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n");
-  EXPECT_EQ(tokenizer_->encode(prompt, false, true).front(), 1);
-  EXPECT_EQ(tokenizer_->decode(tokenizer_->encode(prompt, false, true), false), prompt);
+  EXPECT_EQ(ids.front(), 1);
+  EXPECT_EQ(tokenizer_->decode(ids, false), prompt);
 }
 
 }  // namespace

@@ -18,10 +18,11 @@ namespace weft {
 
 inline std::filesystem::path text_golden_dir() { return source_dir() / "tests/golden/text"; }
 
-inline nlohmann::json read_golden(const std::filesystem::path& name) {
+template <class Json = nlohmann::json>
+Json read_golden(const std::filesystem::path& name) {
   std::ifstream file(text_golden_dir() / name);
   EXPECT_TRUE(file) << name;
-  return nlohmann::json::parse(file);
+  return Json::parse(file);
 }
 
 using Ids = std::vector<int32_t>;

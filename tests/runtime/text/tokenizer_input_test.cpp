@@ -54,24 +54,45 @@ TEST(TokenizerInput, NamesTokens) {
   EXPECT_EQ(tokenizer->token_bytes(*the), " the");
 }
 
-TEST(TokenizerInput, ReadsTheFilesBesideIt) {
+TEST(TokenizerInput, ReadsSpecialTokensAsTransformersDoes) {
   HfDirectory directory("smollm");
-  directory.write("tokenizer_config.json",
-                  R"({"bos_token": {"content": "<|im_start|>"}, "eos_token": null, "chat_template": "{{ 1 }}"})");
-  directory.write("special_tokens_map.json", R"({"bos_token": "<|im_end|>", "eos_token": "<|im_end|>"})");
-  auto tokenizer = directory.load();
-  EXPECT_EQ(tokenizer->bos_id(), 2);  // special_tokens_map.json counts first
-  EXPECT_EQ(tokenizer->eos_id(), 2);
-  EXPECT_EQ(tokenizer->chat_template(), "{{ 1 }}");
-  directory.write("chat_template.jinja", "{{ 2 }}");
-  EXPECT_EQ(directory.load()->chat_template(), "{{ 2 }}");
+  directory.write("special_tokens_map.json", R"({"bos_token": "<|im_end|>", "eos_token": {"content": "<|im_end|>"}})");
+  directory.write("tokenizer_config.json", R"({"bos_token": {"content": "<|im_start|>"}, "eos_token": null})");
+  EXPECT_EQ(directory.load()->bos_id(), 2);  // the map wins
+  EXPECT_EQ(directory.load()->eos_id(), 2);
+  directory.write("tokenizer_config.json", R"({"bos_token": {"content": "<|im_start|>"}, "added_tokens_decoder": {},
+      "pad_token": "<p>", "unk_token": "<u>", "image_token": "<i>", "add_bos_token": true,
+      "extra_special_tokens": {"audio": "<a>"}, "additional_special_tokens": ["<x>"]})");
+  const auto tokenizer = directory.load();
+  EXPECT_EQ(tokenizer->bos_id(), 1);
+  EXPECT_EQ(tokenizer->eos_id(), std::nullopt);
+  EXPECT_THAT(tokenizer->chat_format().special_tokens,
+              testing::ElementsAre(testing::Pair("audio", "<a>"), testing::Pair("bos_token", "<|im_start|>"),
+                                   testing::Pair("image_token", "<i>"), testing::Pair("pad_token", "<p>"),
+                                   testing::Pair("unk_token", "<u>")));
+  directory.write("tokenizer_config.json", R"({"tokenizer_class": "Qwen2TokenizerFast", "unk_token": null,
+      "added_tokens_decoder": {}})");
+  EXPECT_THAT(directory.load()->chat_format().special_tokens,
+              testing::ElementsAre(testing::Pair("eos_token", "<|endoftext|>"), testing::Pair("pad_token", "<|endoftext|>")));
 }
 
-TEST(TokenizerInput, NamedChatTemplates) {
+// Each place wins over those before it.
+TEST(TokenizerInput, FindsChatTemplatesWhereTransformersDoes) {
+  using Templates = std::map<std::string, std::string>;
   HfDirectory directory("smollm");
+  const auto templates = [&] { return directory.load()->chat_format().templates; };
+  EXPECT_EQ(templates(), Templates());
+  directory.write("chat_template.json", R"({"chat_template": "of a processor"})");
+  EXPECT_EQ(templates(), (Templates{{"default", "of a processor"}}));
+  directory.write("tokenizer_config.json", R"({"chat_template": "c"})");
+  EXPECT_EQ(templates(), (Templates{{"default", "c"}}));
   directory.write("tokenizer_config.json",
                   R"({"chat_template": [{"name": "tool_use", "template": "t"}, {"name": "default", "template": "d"}]})");
-  EXPECT_EQ(directory.load()->chat_template(), "d");
+  EXPECT_EQ(templates(), (Templates{{"default", "d"}, {"tool_use", "t"}}));
+  directory.write("chat_template.jinja", "j");
+  EXPECT_EQ(templates(), (Templates{{"default", "j"}}));
+  directory.write("additional_chat_templates/rag.jinja", "r");
+  EXPECT_EQ(templates(), (Templates{{"default", "j"}, {"rag", "r"}}));
 }
 
 TEST(TokenizerInput, MergesMayBeTexts) {
