@@ -1,5 +1,6 @@
 #include "launcher/client_request.h"
 
+#include <algorithm>
 #include <fstream>
 #include <map>
 
@@ -70,10 +71,11 @@ v1::GenerateRequest of_line(const std::string& line, const ClientOptions& option
       r.mutable_token_ids()->mutable_ids()->Assign(ids.begin(), ids.end());
     } else if (const auto setting = kSettings.find(key); setting != kSettings.end()) {
       setting->second(r, value);
-    } else if (is_chat_member(key)) {
+    } else if (std::ranges::count(chat_members(), key) != 0) {
       chat[key] = value;
     } else {
-      std::string known = "prompt, token_ids, messages and the other members of a chat";
+      std::string known = "prompt, token_ids";
+      for (const std::string& name : chat_members()) known += ", " + name;
       for (const auto& [name, set] : kSettings) known += ", " + name;
       bad_input(where, " has the unknown key ", key, "; known are ", known);
     }

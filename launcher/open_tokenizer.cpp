@@ -7,6 +7,7 @@
 #include "kernels/core/check.h"
 #include "runtime/weights/end_tokens.h"
 #include "runtime/weights/gguf.h"
+#include "runtime/weights/gguf_chat_templates.h"
 
 namespace weft {
 namespace {
@@ -18,12 +19,9 @@ std::optional<int32_t> id_at(const GgufFile& file, std::string_view key) {
   return static_cast<int32_t>(std::clamp<int64_t>(*value, -1, kLargest));  // what is outside is refused with the key's name
 }
 
-// tokenizer.chat_template is the default, tokenizer.chat_template.NAME another, which tokenizer.chat_templates lists.
 ChatFormat chat_format(const GgufFile& file, const std::vector<std::string_view>& tokens) {
   ChatFormat format;
-  if (const auto source = file.get_string("tokenizer.chat_template")) format.templates["default"] = *source;
-  for (const std::string_view name : file.get_string_array("tokenizer.chat_templates"))
-    if (const auto source = file.get_string(cat("tokenizer.chat_template.", name))) format.templates[std::string(name)] = *source;
+  format.templates = read_chat_templates(file);
   for (const auto& [key, name] : {std::pair("unknown", "unk_token"), {"seperator", "sep_token"}, {"padding", "pad_token"},
                                   {"cls", "cls_token"}, {"mask", "mask_token"}}) {
     const auto id = id_at(file, cat("tokenizer.ggml.", key, "_token_id"));

@@ -83,11 +83,6 @@ constexpr Member kMembers[] = {
      [](Chat& chat, const Json& value, const char* name) { chat.special_tokens_as_text = flag(value, name); }},
 };
 
-const Member* find_member(std::string_view name) {
-  const auto* found = std::ranges::find(kMembers, name, &Member::name);
-  return found == std::end(kMembers) ? nullptr : found;
-}
-
 }  // namespace
 
 Chat chat_of(std::string_view user_message) {
@@ -98,7 +93,11 @@ Chat chat_of(std::string_view user_message) {
   return chat;
 }
 
-bool is_chat_member(std::string_view name) { return find_member(name) != nullptr; }
+std::vector<std::string> chat_members() {
+  std::vector<std::string> names;
+  for (const Member& member : kMembers) names.push_back(member.name);
+  return names;
+}
 
 Chat chat_from_json(const Json& json) {
   Chat chat;
@@ -106,8 +105,8 @@ Chat chat_from_json(const Json& json) {
     chat.messages = json;
   } else {
     for (const auto& [name, value] : json.items()) {
-      const Member* member = find_member(name);
-      if (!member) {
+      const Member* member = std::ranges::find(kMembers, name, &Member::name);
+      if (member == std::end(kMembers)) {
         std::string known;
         for (const Member& other : kMembers) known += cat(known.empty() ? "" : ", ", other.name);
         bad_input("a chat has no member ", name, "; it may have ", known);

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace weft {
 
@@ -30,7 +31,7 @@ Chat chat_of(std::string_view user_message);
 // "chat_template" (a name), "add_generation_prompt", "continue_final_message" (true, or a field's name),
 // "special_tokens_as_text"}; other members are refused. Checked.
 Chat chat_from_json(const Chat::Json& json);
-bool is_chat_member(std::string_view name);  // of that object
+std::vector<std::string> chat_members();  // the names of that object's members
 
 // Refuses what no template can read, naming the member: "messages[2].content must be ...". Parts that are no text
 // (images, audio, video) are refused too.

@@ -1,10 +1,12 @@
 #include "runtime/text/chat_template.h"
 
+#include <unicode/uchar.h>
+
 #include <algorithm>
 #include <vector>
 
 #include "kernels/core/check.h"
-#include "runtime/text/jinja/value.h"
+#include "runtime/text/utf8.h"
 
 namespace weft {
 namespace {
@@ -18,7 +20,22 @@ constexpr const char* kReasoning[] = {"reasoning_content", "thinking", "reasonin
 // template keeps white space there.
 constexpr std::string_view kEndMark = "CONTINUE_FINAL_MESSAGE_TAG";
 
-std::string strip(std::string_view text, bool left = true) { return jinja::strip(text, "", left, true); }
+// str.rstrip() and str.strip() of Python.
+std::string_view rstrip(std::string_view text) {
+  size_t end = 0;
+  for (size_t at = 0; at < text.size();) {
+    const Utf8Char c = utf8_at(text, at);
+    at += c.length;
+    if (!u_isspace(static_cast<UChar32>(c.value))) end = at;
+  }
+  return text.substr(0, end);
+}
+std::string_view strip(std::string_view text) {
+  text = rstrip(text);
+  while (!text.empty() && u_isspace(static_cast<UChar32>(utf8_at(text, 0).value)))
+    text.remove_prefix(utf8_at(text, 0).length);
+  return text;
+}
 
 const Json* reasoning_of(const Json& message) {
   for (const char* name : kReasoning)
@@ -69,7 +86,7 @@ std::string cut_at_mark(std::string prompt, const std::string& continued) {
     bad_input("the last message cannot be continued: this model's chat template leaves out part of it");
   const bool keeps_space = prompt.substr(mark + kEndMark.size()).starts_with(' ');
   prompt.resize(mark);
-  return keeps_space ? prompt : strip(prompt, false);
+  return keeps_space ? prompt : std::string(rstrip(prompt));
 }
 
 }  // namespace

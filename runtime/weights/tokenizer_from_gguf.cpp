@@ -6,6 +6,7 @@
 #include "kernels/core/check.h"
 #include "runtime/text/gguf_pre_tokenizer.h"
 #include "runtime/weights/end_tokens.h"
+#include "runtime/weights/gguf_chat_templates.h"
 #include "runtime/weights/json.h"
 #include "runtime/weights/output_file.h"
 #include "runtime/weights/pre_tokenizers.h"
@@ -84,7 +85,12 @@ class TokenizerReader {
     for (const auto& [name, key] :
          {std::pair("bos_token", "bos"), {"eos_token", "eos"}, {"unk_token", "unknown"}, {"pad_token", "padding"}})
       if (const auto id = special_id(key)) config[name] = tokens_[*id];
-    if (const auto text = file_.get_string("tokenizer.chat_template")) config["chat_template"] = *text;
+    const ChatTemplates templates = read_chat_templates(file_);
+    if (templates.size() == 1 && templates.contains("default")) {
+      config["chat_template"] = templates.at("default");
+    } else {
+      for (const auto& [name, source] : templates) config["chat_template"].push_back({{"name", name}, {"template", source}});
+    }
     return config;
   }
 

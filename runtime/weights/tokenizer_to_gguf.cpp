@@ -8,6 +8,7 @@
 #include "runtime/text/gguf_pre_tokenizer.h"
 #include "runtime/text/tokenizer.h"
 #include "runtime/text/tokenizer_parts.h"
+#include "runtime/weights/gguf_chat_templates.h"
 #include "runtime/weights/json.h"
 #include "runtime/weights/pre_tokenizers.h"
 #include "runtime/weights/tokenizer_files.h"
@@ -59,7 +60,7 @@ class TokenizerWriter {
     put_merges();
     put_special_ids();
     put_template_ids();
-    put_chat_template();
+    put_chat_templates(writer_, parts_.chat.templates);
     check_ids(pre);
   }
 
@@ -219,18 +220,6 @@ class TokenizerWriter {
     writer_.put_bool("tokenizer.ggml.add_bos_token", adds(parts_.prefix, bos_, "bos"));
     writer_.put_bool("tokenizer.ggml.add_eos_token", adds(parts_.suffix, eos_, "eos"));
     writer_.put_bool("tokenizer.ggml.add_space_prefix", false);
-  }
-
-  void put_chat_template() {
-    const json& value = member(config_, "chat_template");
-    std::optional<std::string> text;
-    if (value.is_string()) text = value.get<std::string>();
-    if (value.is_array())  // named templates
-      for (const json& entry : value)
-        if (member(entry, "name") == "default" && member(entry, "template").is_string())
-          text = entry["template"].get<std::string>();
-    if (const fs::path file = directory_ / "chat_template.jinja"; fs::exists(file)) text = read_text_file(file.string());
-    if (text) writer_.put_string("tokenizer.chat_template", *text);
   }
 
   GgufWriter& writer_;

@@ -189,8 +189,10 @@ void carry_companions(DenseModel& model, const fs::path& output, std::vector<std
     return;
   }
   for (const char* name : {"generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
-                           "added_tokens.json", "chat_template.jinja"})
+                           "added_tokens.json", "chat_template.jinja", "chat_template.json"})
     if (fs::exists(fs::path(path) / name)) write_text(output / name, read_text_file((fs::path(path) / name).string()));
+  if (const fs::path more = fs::path(path) / "additional_chat_templates"; fs::exists(more))
+    fs::copy(more, output / more.filename());
 }
 
 void make_empty_directory(const fs::path& directory) {

@@ -67,6 +67,17 @@ TEST_F(TokenizerFiles, TokensOfTheConfigAreWritten) {
   EXPECT_EQ(file.get_int_array("tokenizer.ggml.token_type")[1501], 3);
 }
 
+TEST_F(TokenizerFiles, ChatTemplatesGoThereAndBackByName) {
+  const std::map<std::string, std::string> all = {{"default", "d"}, {"rag", "r"}, {"tool_use", "t"}};
+  for (const auto& templates : {all, {{"default", "d"}}, {{"rag", "r"}}, {}}) {
+    const test::TempDirectory source;
+    source.write("tokenizer.json", test::read_file(golden("gpt2") + "/tokenizer.json"));
+    source.write("tokenizer_config.json", json({{"chat_template", templates}}).dump());
+    ASSERT_TRUE(write_tokenizer_files(GgufFile(to_gguf(source.path(), 1600)), directory_.path()));
+    EXPECT_EQ(Tokenizer::from_hf_directory(directory_.path())->chat_format().templates, templates);
+  }
+}
+
 TEST_F(TokenizerFiles, WhatGgufCannotHoldIsNamed) {
   const auto first_added = [](const char* flag) { return [flag](json& j) { j["added_tokens"][0][flag] = true; }; };
   EXPECT_THAT(refused([](json& j) {
