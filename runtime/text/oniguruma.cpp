@@ -122,7 +122,7 @@ class Translator : private PatternReader {
 
   // A character that is repeated stands alone.
   void quantify_run(size_t before, Options options) {
-    if (run_.size() == before) return;
+    if (run_.size() <= before) return;  // no character: a group or a set, before which the run ended
     const char32_t last = run_.back();
     run_.resize(before);
     end_run(options);
