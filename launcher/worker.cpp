@@ -30,7 +30,7 @@ std::unique_ptr<FrameSocket> connect_to_coordinator() {
   if (!token || !colon) bad_input("weft worker is started by weft serve, which sets WEFT_COORDINATOR and WEFT_TOKEN");
   uint16_t port = 0;
   if (std::from_chars(colon + 1, address + std::strlen(address), port).ec != std::errc())
-    bad_input("WEFT_COORDINATOR is ", address, "; it must be host:port");
+    bad_input("WEFT_COORDINATOR is ", address, "; it must be address:port");
   auto socket = std::make_unique<FrameSocket>(connect_tcp(std::string(address, colon), port));
   FromWorker login;
   login.mutable_login()->set_token(token);
@@ -130,7 +130,14 @@ int run_other_rank(const WorkerOptions& options, RankComm comm) {
 
 int run_worker(const WorkerOptions& options) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // no rank outlives its mpirun or server
-  RankComm comm = under_mpi_launcher() ? mpi_rank() : single_rank();
+  RankComm comm;
+  try {
+    comm = under_mpi_launcher() ? mpi_rank() : single_rank();
+  } catch (const std::exception& e) {
+    if (launched_rank() != 0) throw;
+    send_fatal(*connect_to_coordinator(), e.what());
+    abort_job(1);
+  }
   return comm.host->rank() == 0 ? run_rank_0(options, std::move(comm))
                                 : run_other_rank(options, std::move(comm));
 }

@@ -238,16 +238,20 @@ void check_that_ranks_reach_each_other() {
   MPI_Comm_rank(MPI_COMM_WORLD, &rank);
   MPI_Comm_size(MPI_COMM_WORLD, &size);
   std::vector<char> sent(size), received(size);
+  const auto fail = [&](const std::string& what) {
+    throw CommError(cat("rank ", rank, " on host ", host_name(), ' ', what, "; MPI uses ", mpi_interfaces(),
+                        "; choose the network that connects all hosts by mpirun's --mca btl_tcp_if_include NETWORK/BITS "
+                        "(of weft serve: --mpirun-args=\"--mca ...\")"));
+  };
   MPI_Request exchange;
-  check(MPI_Ialltoall(sent.data(), 1, MPI_CHAR, received.data(), 1, MPI_CHAR, MPI_COMM_WORLD, &exchange));
+  MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
+  if (MPI_Ialltoall(sent.data(), 1, MPI_CHAR, received.data(), 1, MPI_CHAR, MPI_COMM_WORLD, &exchange) != MPI_SUCCESS)
+    fail("shares no network with another rank");
   const auto deadline = std::chrono::steady_clock::now() + kPatience;
   for (int done = 0; !done; std::this_thread::sleep_for(std::chrono::microseconds(50))) {
     check(MPI_Test(&exchange, &done, MPI_STATUS_IGNORE));
     if (!done && std::chrono::steady_clock::now() > deadline)
-      throw CommError(cat("rank ", rank, " on host ", host_name(), " hears nothing from another rank for ",
-                          kPatience.count(), " s; MPI uses ", mpi_interfaces(),
-                          "; choose the network that connects all hosts by mpirun's "
-                          "--mca btl_tcp_if_include NETWORK/BITS (weft serve: in --mpirun-args)"));
+      fail(cat("hears nothing from another rank for ", kPatience.count(), " s"));
   }
 }
 

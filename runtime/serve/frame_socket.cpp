@@ -2,7 +2,6 @@
 
 #include <arpa/inet.h>
 #include <google/protobuf/message_lite.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -10,10 +9,15 @@
 
 #include <bit>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <sstream>
 #include <utility>
+#include <vector>
 
 #include "kernels/core/check.h"
+#include "parallel/communicator.h"
+#include "parallel/network.h"
 
 namespace weft {
 
@@ -134,24 +138,15 @@ FileDescriptor listen_tcp(const std::string& host, uint16_t& port) {
   return socket;
 }
 
-FileDescriptor connect_tcp(const std::string& host, uint16_t port) {
-  addrinfo hints{};
-  hints.ai_family = AF_INET;
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* found = nullptr;
-  if (const int error = ::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found); error != 0)
-    bad_input("cannot find the coordinator's host ", host, ": ", ::gai_strerror(error));
-  FileDescriptor socket;
-  int error = 0;
-  for (const addrinfo* a = found; a; a = a->ai_next) {
-    socket.reset(::socket(a->ai_family, a->ai_socktype | SOCK_CLOEXEC, a->ai_protocol));
-    if (socket && ::connect(socket.get(), a->ai_addr, a->ai_addrlen) == 0) break;
-    error = errno;
-    socket.reset();
+FileDescriptor connect_tcp(const std::string& addresses, uint16_t port) {
+  std::istringstream list(addresses);
+  std::vector<std::string> all;
+  for (std::string address; std::getline(list, address, ',');) all.push_back(address);
+  try {
+    return FileDescriptor(connect_any(all, port, std::chrono::seconds(10)));
+  } catch (const CommError& e) {
+    bad_input("no way to the coordinator: ", e.what(), "; its host must be open to the other hosts");
   }
-  ::freeaddrinfo(found);
-  if (!socket) bad_input("cannot reach the coordinator at ", host, ":", port, ": ", std::strerror(error));
-  return socket;
 }
 
 }  // namespace weft

@@ -79,7 +79,7 @@ void break_when_silent(int fd, double seconds);
 
 // Listens on an IPv4 address, "127.0.0.1" or "0.0.0.0", at a port the system chooses.
 FileDescriptor listen_tcp(const std::string& host, uint16_t& port);
-// Throws InputError if nobody answers.
-FileDescriptor connect_tcp(const std::string& host, uint16_t port);
+// Connects to the first of these IPv4 addresses, separated by commas, that answers. Throws InputError if none does.
+FileDescriptor connect_tcp(const std::string& addresses, uint16_t port);
 
 }  // namespace weft

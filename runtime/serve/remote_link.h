@@ -33,7 +33,7 @@ class WorkerJob {
 
 // What a job needs to reach the coordinator: the environment variables of these names.
 struct WorkerInvitation {
-  std::string address;  // WEFT_COORDINATOR, host:port
+  std::string address;  // WEFT_COORDINATOR, address,address...:port
   std::string token;    // WEFT_TOKEN
 };
 
@@ -51,8 +51,8 @@ class RemoteLink final : public EngineLink {
  public:
   using StartJob = std::function<std::unique_ptr<WorkerJob>(const WorkerInvitation&)>;
 
-  // listen: "127.0.0.1", or "0.0.0.0" for workers on other hosts, which then reach this one as `reach`. The
-  // first job is started here.
+  // listen: "127.0.0.1", or "0.0.0.0" for workers on other hosts, which then reach this one at one of the addresses of `reach`,
+  // separated by commas. The first job is started here.
   RemoteLink(const std::string& listen, const std::string& reach, StartJob start, const LinkPolicy& policy = {});
   ~RemoteLink() override;
 
