@@ -22,10 +22,11 @@ void check_range(const char* flag, int64_t value, int64_t low, int64_t high) {
     bad_input(flag, " is ", value, "; it must be between ", low, " and ", high);
 }
 
-std::string host_name() {
-  char host[256] = {};
-  gethostname(host, sizeof host - 1);
-  return host;
+// Of the running kernel: host names may be equal on different machines, and differ in containers of one.
+std::string machine_identity() {
+  std::string id;
+  std::getline(std::ifstream("/proc/sys/kernel/random/boot_id"), id);
+  return id;
 }
 
 std::string affinity() {
@@ -112,7 +113,7 @@ Settings resolve(const EngineConfig& config, const ModelConfig& model, const Che
 }
 
 int resolve_threads(int requested, HostComm& host) {
-  const std::string machine = host_name() + "\n", mine = machine + affinity();
+  const std::string machine = machine_identity() + "\n", mine = machine + affinity();
   const std::vector<std::string> all = host.all_gather(mine);
   const auto ranks = [&](auto like_mine) { return static_cast<int>(std::count_if(all.begin(), all.end(), like_mine)); };
   const int same_cpus = ranks([&](const std::string& rank) { return rank == mine; });
