@@ -129,7 +129,7 @@ def main():
     refused, examples, differ, texts = collections.Counter(), {}, 0, 0
     for (template, variables), line in zip(requests, answers):
         answer, want = json.loads(line), rendered(env, template, variables)
-        if want is not None and " at 0x" in want:
+        if want is not None and " at 0x" in want.lower():
             want = None  # the address of an object in memory
         texts += want is not None
         if "error" in answer:

@@ -231,7 +231,8 @@ class Maker:
             return f"{inner()} if {inner()}" + (f" else {inner()}" if self.chance(0.7) else "")
         if kind == 19:
             part = lambda: self.pick(["", "", "0", "1", "2", "-1", "5", "-3"])
-            return f"{self.primary(depth - 1)}[{part()}:{part()}{self.pick(['', ':', ':2', ':-1', ':-2'])}]"
+            # Of a name: what is no list is Python's error. Of a literal, jinja2 folds it to something undefined instead.
+            return f"{self.pick(NAMES)}[{part()}:{part()}{self.pick(['', ':', ':2', ':-1', ':-2'])}]"
         if kind == 20:
             return f"{self.primary(depth - 1)}[{self.pick(['0', '1', '-1', repr(self.pick(KEYS)), inner()])}]"
         if kind == 21:
