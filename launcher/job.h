@@ -22,8 +22,8 @@ int run_job(const CommonOptions& options, const std::function<void(Engine&)>& fn
 // False on ranks other than 0, which keep quiet about what rank 0 says too; from the launcher's environment, without MPI.
 bool speaks_for_job();
 
-// For ranks other than 0 that met the same bad input: mpirun kills the job as soon as one rank leaves without finalising MPI,
-// and rank 0 must have told the user why by then.
+// For ranks other than 0 that end because of what rank 0 met too, or because rank 0 is gone: mpirun ends the job as soon as one
+// rank leaves without finalising MPI and tells of the first it saw, and that must be the cause.
 void let_rank_0_speak_first();
 
 // Seconds since it was made.

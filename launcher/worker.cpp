@@ -111,7 +111,11 @@ int run_rank_0(const WorkerOptions& options, RankComm comm) {
 
 int run_other_rank(const WorkerOptions& options, RankComm comm) {
   const std::unique_ptr<RankWatch> watch = std::move(comm.watch);
-  watch->start({.progress = [] { return parallel_regions.load(); }, .beat = {}, .lost = [](const std::string&) { std::_Exit(1); }},
+  watch->start({.progress = [] { return parallel_regions.load(); }, .beat = {}, .lost =
+                    [](const std::string&) {
+                      let_rank_0_speak_first();
+                      std::_Exit(1);
+                    }},
                options.step_timeout_s);
   try {
     Engine::create(options.common.model, options.common.engine, std::move(comm))->serve_steps();
@@ -122,6 +126,7 @@ int run_other_rank(const WorkerOptions& options, RankComm comm) {
     let_rank_0_speak_first();
     return 0;
   } catch (const std::exception&) {
+    let_rank_0_speak_first();
     abort_job(1);
   }
 }
