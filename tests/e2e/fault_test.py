@@ -104,14 +104,18 @@ class Fault(unittest.TestCase):
                 self.assertIn("shutting down", client.communicate(timeout=10)[1])
 
     def test_drain_under_mpirun(self):
+        """mpirun kills two seconds after it has passed a signal on: streams end before, with a sentence."""
+        real = os.path.exists(weft.SMOLLM2)
+        model, n = (weft.SMOLLM2, 3000) if real else (TINY, 200)
         for sig in (signal.SIGTERM, signal.SIGINT):
-            with self.subTest(sig=sig), Server(TINY, "--max-model-len", "250", command=weft.mpirun(2)) as server:
-                expected = answer(server, 200)["text"]
+            with self.subTest(sig=sig), Server(model, "--max-model-len", n + 56, command=weft.mpirun(2)) as server:
                 client = subprocess.Popen([weft.BIN, "client", "--target", server.address, "--prompt", PROMPT, "--ignore-eos", "--max-tokens",
-                                           "200"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                                           str(n)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                client.stdout.read(1)
                 server.stop(sig, timeout=10)  # nothing may be left
-                text, error = client.communicate(timeout=10)
-                self.assertTrue(text == expected + "\n" or "shutting down" in error or "no server" in error, (text, error))
+                _, error = client.communicate(timeout=10)
+                if real or client.returncode != 0:  # the tiny model may have been faster than the signal
+                    self.assertIn("the server is shutting down", error)
 
 
 if __name__ == "__main__":
