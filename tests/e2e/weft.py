@@ -17,6 +17,10 @@ SMOLLM2 = os.environ.get("WEFT_SMOLLM2", "")
 needs_smollm2 = unittest.skipUnless(os.path.exists(SMOLLM2), "WEFT_SMOLLM2 does not name the model file")
 
 
+# Some tests put another file system in the place of /tmp: what lies there is then gone.
+UNDER_TMP = any(os.path.realpath(path).startswith(("/tmp/", "/var/tmp/")) for path in (SOURCE, BIN))
+
+
 class Finished:
     """What a command left: exit code (None: it hung and was killed), stdout, stderr."""
 
