@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cmath>
+#include <cstring>
 
 #include "kernels/core/check.h"
 
@@ -35,7 +36,7 @@ struct Peer {
       if (n <= 0) return n < 0 && (errno == EAGAIN || errno == EINTR);
       got += static_cast<size_t>(n);
       if (got < sizeof bytes) continue;
-      progress = *reinterpret_cast<uint64_t*>(bytes);
+      std::memcpy(&progress, bytes, sizeof progress);
       got = 0;
       heard = now();
     }

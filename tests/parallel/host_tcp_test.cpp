@@ -140,6 +140,7 @@ TEST(RankWatch, AClosedConnectionIsNoticedAtOnceAndSilenceAfterAWhile) {
         if (rank == 2) closes ? ranks.watch.reset() : ranks.watch->stop();
       }
       ranks.host->barrier();
+      if (ranks.watch) ranks.watch->stop();  // before `progress` goes
     });
   }
 }
