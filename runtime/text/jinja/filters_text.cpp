@@ -55,6 +55,12 @@ std::string title(std::string_view text) {
   return out;
 }
 
+// Put together from its words, a safe text is safe no more.
+Value title_filter(const Value& value, const Arguments& arguments) {
+  Parameters("the filter 'title'", arguments, {});
+  return title(to_text(value));
+}
+
 Value trim(const Value& value, const Arguments& arguments) {
   const Parameters p("the filter 'trim'", arguments, {"chars"});
   const Value text = as_text(value);
@@ -85,7 +91,7 @@ Value indent(const Value& value, const Arguments& arguments) {
   const Text& text = expect_text(value, p.who());
   std::string by;
   if (p[0].text() != nullptr) {
-    by = text.safe ? escaped(p[0]) : p[0].text()->bytes;
+    by = p[0].text()->bytes;
   } else {
     const int64_t width = p.integer(0, 4);
     expect_text_size(static_cast<size_t>(std::max<int64_t>(width, 0)));
@@ -175,7 +181,7 @@ const Filters& text_filters() {
       {"lower", changed<to_lower>},
       {"replace", replace},
       {"string", string},
-      {"title", changed<title>},
+      {"title", title_filter},
       {"trim", trim},
       {"truncate", truncate},
       {"upper", changed<to_upper>},

@@ -32,6 +32,7 @@ class DictView : public Object {
  public:
   DictView(Value dict, std::string_view kind) : dict_(std::move(dict)), kind_(kind) { depth = one_deeper(depth_of(dict_)); }
   std::string type() const override { return "dict_" + std::string(kind_); }
+  bool hashable() const override { return kind_ == "values"; }
   std::optional<int64_t> length() override { return static_cast<int64_t>(dict_.dict()->size()); }
   std::shared_ptr<Iterator> iterate() override { return run(false); }
   std::shared_ptr<Iterator> reversed() override { return run(true); }
@@ -99,8 +100,7 @@ Value view(const Value& self, const Arguments& arguments) {
 constexpr char kKeys[] = "keys", kValues[] = "values", kItems[] = "items";
 
 // The number as a fraction of integers without a common divisor.
-Value as_integer_ratio(const Value& self, const Arguments& arguments) {
-  Parameters("the method 'as_integer_ratio'", arguments, {});
+Value as_integer_ratio(const Value& self) {
   if (self.is_integer()) return Value::tuple({self.integer(), 1});
   if (!std::isfinite(*self.real())) fail("infinity and nan are no ratios");
   int power;
@@ -115,13 +115,25 @@ uint64_t size_of(const Value& self) {
   return self.integer() < 0 ? uint64_t{0} - static_cast<uint64_t>(self.integer()) : static_cast<uint64_t>(self.integer());
 }
 
-std::string hex_of(double value) {
+Value bit_count(const Value& self) { return std::popcount(size_of(self)); }
+Value bit_length(const Value& self) { return static_cast<int>(std::bit_width(size_of(self))); }
+Value conjugate(const Value& self) { return signed_value("+", self); }
+Value is_integer(const Value& self) { return std::isfinite(*self.real()) && *self.real() == std::trunc(*self.real()); }
+
+Value hex(const Value& self) {
+  const double value = *self.real();
   if (!std::isfinite(value)) return number_text(value);
   char buffer[64];
   std::snprintf(buffer, sizeof buffer, value == 0 ? "%.1a" : "%.13a", value);
   std::string text = buffer;
   if (value == 0) text.replace(text.find('p'), std::string::npos, "p+0");
   return text;
+}
+
+template <Value (*compute)(const Value&)>
+Value of_number(const Value& self, const Arguments& arguments) {
+  Parameters("the method of a number", arguments, {});
+  return compute(self);
 }
 
 }  // namespace
@@ -153,15 +165,12 @@ const Methods& container_methods(const Value& value) {
 
 const Methods& number_methods() {
   static const Methods methods = {
-      {"as_integer_ratio", as_integer_ratio},
-      {"conjugate", [](const Value& self, const Arguments&) { return signed_value("+", self); }},
-      {"bit_length", [](const Value& self, const Arguments&) -> Value { return int(std::bit_width(size_of(self))); }},
-      {"bit_count", [](const Value& self, const Arguments&) -> Value { return std::popcount(size_of(self)); }},
-      {"is_integer",
-       [](const Value& self, const Arguments&) -> Value {
-         return std::isfinite(*self.real()) && *self.real() == std::trunc(*self.real());
-       }},
-      {"hex", [](const Value& self, const Arguments&) -> Value { return hex_of(*self.real()); }},
+      {"as_integer_ratio", of_number<as_integer_ratio>},
+      {"bit_count", of_number<bit_count>},
+      {"bit_length", of_number<bit_length>},
+      {"conjugate", of_number<conjugate>},
+      {"hex", of_number<hex>},
+      {"is_integer", of_number<is_integer>},
   };
   return methods;
 }

@@ -182,9 +182,11 @@ void Evaluator::execute_call_block(const Stmt& stmt) {
   write(result.text()->bytes);
 }
 
-// Blocks see the names at the top of the template only, unless they are scoped.
+// Blocks see the names at the top of the template only, unless they are scoped, and escape nothing.
 void Evaluator::execute_block(const Stmt& stmt) {
+  const bool outer = std::exchange(rendering_.autoescape, false);
   in_scope(std::make_shared<Scope>(stmt.scoped ? scope_ : top_), stmt.body);
+  rendering_.autoescape = outer;
 }
 
 void Evaluator::write(std::string_view text) {

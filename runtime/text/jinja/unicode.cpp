@@ -153,10 +153,13 @@ std::string to_title(char32_t c) {
 }
 
 std::string swap_case(std::string_view text) {
+  const std::vector<char32_t> all = code_points(text);
   std::string out;
-  for (const std::string_view c : characters(text)) {
-    const char32_t value = utf8_at(c, 0).value;
-    out += is_upper(value) ? to_lower(c) : is_lower(value) ? to_upper(c) : std::string(c);
+  for (size_t i = 0; i < all.size(); ++i) {
+    const std::string c = to_utf8({all[i]});
+    // A capital sigma becomes another letter at the end of a word.
+    const bool ends = i > 0 && is_cased(all[i - 1]) && (i + 1 == all.size() || !is_cased(all[i + 1]));
+    out += all[i] == U'Σ' && ends ? "ς" : is_upper(all[i]) ? to_lower(c) : is_lower(all[i]) ? to_upper(c) : c;
   }
   return out;
 }

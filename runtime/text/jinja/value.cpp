@@ -130,7 +130,8 @@ size_t hash(const Value& value) {
     for (const Value& item : value.tuple()->items) result = result * 31 + hash(item);
     return result;
   }
-  if (value.list() != nullptr || value.dict() != nullptr) fail("a ", type_name(value), " cannot be a key");
+  const bool hashable = value.object() == nullptr || value.object()->hashable();
+  if (value.list() != nullptr || value.dict() != nullptr || !hashable) fail("a ", type_name(value), " cannot be a key");
   return std::hash<const void*>{}(value.object());
 }
 

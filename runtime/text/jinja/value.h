@@ -139,6 +139,7 @@ class Object : public std::enable_shared_from_this<Object> {
   virtual std::shared_ptr<Iterator> reversed() { return nullptr; }
   virtual std::optional<int64_t> length() { return std::nullopt; }
   virtual bool callable() const { return false; }
+  virtual bool hashable() const { return true; }
   virtual Value call(const Arguments&);
   virtual std::string repr();  // fails: Python would write an address in memory
   virtual bool equals(const Object& other) const { return this == &other; }

@@ -198,7 +198,7 @@ class Maker:
             lambda: f"loop.{self.pick(['index', 'index0', 'first', 'last', 'length', 'revindex', 'revindex0', 'depth', 'previtem', 'nextitem', 'depth0'])}",
             lambda: f"loop.cycle({self.expression(depth)}, 'odd')",
             lambda: f"loop.changed({self.expression(depth)})",
-            lambda: f"{self.pick(['range', 'dict', 'namespace', 'raise_exception', 'strftime_now', 'cycler', 'nothing'])} is {self.pick(['defined', 'callable', 'string', 'undefined'])}",
+            lambda: f"({self.pick(['range', 'dict', 'namespace', 'raise_exception', 'strftime_now', 'cycler', 'nothing'])} is {self.pick(['defined', 'callable', 'string', 'undefined'])})",
             lambda: f"mac({self.expression(depth)})",
             lambda: f"{self.pick(['mac', 'two', 'range', 'loop'])}.{self.pick(['name', 'arguments', 'caller', 'nope', 'catch_kwargs'])}",
             lambda: f"dict.fromkeys({self.expression(depth)}, 1)",

@@ -80,6 +80,8 @@ TEST(JinjaTemplate, FiltersTestsAndMethods) {
   EXPECT_EQ(run("{% set l = [{'f': {'n': 'x'}}] %}{{ l | map(attribute='f.n') | list }}{{ l | map(attribute='g', default=0) "
                 "| list }}"),
             "['x'][0]");
+  EXPECT_EQ(run("{{ ['a-b' | safe | title, 'a' | safe | upper] }}"), "['A-B', Markup('A')]");
+  EXPECT_EQ(run("{{ 'ΑΣ'.swapcase() }} {{ 'ΑΣ ΑΣΑ'.title() }} {{ 'ΑΣ' | capitalize }}"), "ας Ας Ασα Ας");
   EXPECT_EQ(run("{{ [['q']].0.0 }} {{ [{'k': [7]}] | map(attribute='k.0') | first }}"), "q 7");
   EXPECT_EQ(run("{{ {'b': 1, 'a': [1.5, none]} | tojson(sort_keys=true, separators=(',', ':')) }}"),
             R"({"a":[1.5,null],"b":1})");
@@ -95,6 +97,8 @@ TEST(JinjaTemplate, FiltersTestsAndMethods) {
 
 TEST(JinjaTemplate, ArgumentsAreNeverDropped) {
   EXPECT_THAT(error_of("{{ 'a' | upper(1) }}"), HasSubstr("takes 0 arguments, not 1"));
+  EXPECT_THAT(error_of("{{ 1.5.is_integer(1) }}"), HasSubstr("takes 0 arguments, not 1"));
+  EXPECT_THAT(error_of("{{ {{}.keys(): 1} }}"), HasSubstr("a dict_keys cannot be a key"));
   EXPECT_THAT(error_of("{{ [1] | join(by=',') }}"), HasSubstr("the filter 'join' has no argument 'by'"));
   EXPECT_THAT(error_of("{{ 'a'.replace('b') }}"), HasSubstr("the method 'replace' needs the argument 'new'"));
   EXPECT_THAT(error_of("{{ [1] | batch }}"), HasSubstr("the filter 'batch' needs the argument 'linecount'"));
@@ -154,6 +158,7 @@ TEST(JinjaTemplate, NamesAreSeenWhereTheyAreWritten) {
                 "%}{{ q }}"),
             "Ac2");
   EXPECT_EQ(run("{% block b %}{{ bos_token }}{% endblock %}{% generation %}g{% endgeneration %}"), "<s>g");
+  EXPECT_EQ(run("{% autoescape true %}{% block e %}{{ '<' }}{% endblock %}{{ '<' }}{% endautoescape %}"), "<&lt;");
   EXPECT_EQ(run("{% autoescape true %}{{ '<' }}{{ '<' | safe }}{% endautoescape %}{{ '<' }}"), "&lt;<<");
 }
 
