@@ -69,9 +69,10 @@ class CommandReader {
   std::thread thread_{[this] { read(); }};  // last: it uses the others
 };
 
-void send_fatal(FrameSocket& socket, const char* sentence) {
+void send_fatal(FrameSocket& socket, const std::string& sentence, bool rank_lost = false) {
   FromWorker frame;
   frame.mutable_fatal()->set_sentence(sentence);
+  frame.mutable_fatal()->set_rank_lost(rank_lost);
   socket.send(frame);
 }
 
@@ -92,7 +93,7 @@ int run_rank_0(const WorkerOptions& options, RankComm comm) {
                       frame.mutable_beat()->set_progress(progress);
                       socket.send(frame);
                     },
-                .lost = [&](const std::string& sentence) { send_fatal(socket, sentence.c_str()); }},
+                .lost = [&](const std::string& sentence) { send_fatal(socket, sentence, true); }},
                options.step_timeout_s);
   try {
     const std::unique_ptr<Engine> engine = Engine::create(options.common.model, options.common.engine, std::move(comm));

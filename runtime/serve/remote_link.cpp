@@ -24,6 +24,7 @@ using v1::worker::ToWorker;
 
 constexpr uint32_t max_login_bytes = 1024;
 constexpr size_t max_visitors = 64;
+constexpr int last_words_ms = 90;  // a death is to be told within 100 ms
 constexpr double login_s = 1, drain_s = 10, silent_s = 2;
 
 double now_s() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
@@ -231,10 +232,17 @@ std::optional<EngineEvent> RemoteLink::event_of(const FromWorker& frame) {
       return from_proto(frame.tokens());
     case FromWorker::kStepBegins: return StepBegins{{frame.step_begins().ids().begin(), frame.step_begins().ids().end()}};
     case FromWorker::kStats: return from_proto(frame.stats());
-    case FromWorker::kFatal: return lost(frame.fatal().sentence());
+    case FromWorker::kFatal:
+      return lost(frame.fatal().rank_lost() ? why_lost(frame.fatal().sentence()) : frame.fatal().sentence());
     case FromWorker::kBeat: return note(frame.beat()), std::nullopt;
     default: return lost("rank 0 sent a frame of unknown kind");
   }
+}
+
+// A rank's death ends mpirun within some 30 ms, which then names its host and signal; a stopped rank's silence does not.
+std::string RemoteLink::why_lost(const std::string& sentence) {
+  pollfd ended{job_->ended_fd(), POLLIN, 0};
+  return ::poll(&ended, 1, last_words_ms) > 0 ? job_->why_it_ended() : sentence;
 }
 
 void RemoteLink::note(const v1::worker::Beat& beat) {

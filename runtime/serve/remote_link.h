@@ -68,6 +68,7 @@ class RemoteLink final : public EngineLink {
   void welcome(std::unique_ptr<FrameEnd> worker);
   EngineEvent follow();
   std::optional<EngineEvent> event_of(const v1::worker::FromWorker& frame);
+  std::string why_lost(const std::string& sentence);
   void note(const v1::worker::Beat& beat);
   EngineEvent lost(const std::string& sentence);
   EngineEvent end_job();

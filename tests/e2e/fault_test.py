@@ -78,7 +78,7 @@ class Fault(unittest.TestCase):
                     with self.subTest(busy=busy, rank=rank):
                         with Streams(server) if busy else contextlib.nullcontext():
                             line = self.lose(server, rank, signal.SIGKILL, within=2)
-                            self.assertIn(f"rank {rank} ", line)
+                            self.assertRegex(line, rf"rank {rank} on host \S+ was killed by signal 9 \(Killed\)")
                             line = self.lose(server, rank, signal.SIGSTOP, within=STEP_TIMEOUT + 3)
                             self.assertRegex(line, f"rank {rank} was silent for {STEP_TIMEOUT} s|a step made no progress")
             self.assertEqual(server.stop(), 0)

@@ -174,6 +174,26 @@ TEST(RemoteLink, SlowStepsAndIdleJobsAreNotStopped) {
               "the end");
 }
 
+TEST(RemoteLink, OfALostRankTheLauncherKnowsMore) {
+  for (const bool ends : {true, false}) {  // a stopped rank does not end the job
+    std::atomic<bool> over = false;
+    RemoteLink link("127.0.0.1", "127.0.0.1", [&](const WorkerInvitation& i) {
+      return std::make_unique<ThreadJob>([&, i] {
+        Puppet puppet(i);
+        puppet.hello();
+        FromWorker frame;
+        frame.mutable_fatal()->set_sentence("rank 1 is gone");
+        frame.mutable_fatal()->set_rank_lost(true);
+        puppet.socket.send(frame);
+        while (!ends && !over) std::this_thread::sleep_for(1ms);
+      });
+    });
+    expect_event<EngineReady>(link);
+    EXPECT_EQ(expect_event<EngineLost>(link).sentence, ends ? "the thread came to its end" : "rank 1 is gone");
+    over = true;
+  }
+}
+
 TEST(RemoteLink, ABadModelEndsTheLinkWithItsSentence) {
   RemoteLink link("127.0.0.1", "127.0.0.1", [](const WorkerInvitation& i) {
     return std::make_unique<ThreadJob>([=] {
