@@ -108,7 +108,10 @@ void Program::add_generate() {
   sub = command("score", "Raw logits of given token ids, for checking against other implementations",
                 [this] { return run_score(score); });
   model_flags(*sub, score.common);
-  sub->add_option("--input", score.input, "JSON: {\"cases\": [{\"input_ids\": [...]}, ...], \"greedy_tokens\": N}")->type_name("FILE")->required();
+  sub->add_option("--input", score.input,
+                  "JSON: {\"cases\": [{\"input_ids\": [...]}, ...], \"greedy_tokens\": N, \"greedy_logits\": true or false}")
+      ->type_name("FILE")
+      ->required();
   sub->add_option("--output", score.output, "safetensors file to write")->type_name("FILE")->required();
 }
 

@@ -13,6 +13,7 @@ namespace {
 struct Cases {
   std::vector<std::vector<int32_t>> input_ids;
   int greedy_tokens = 0;
+  bool greedy_logits = false;
 };
 
 std::vector<int32_t> int_list(const nlohmann::json& value, const std::string& what) {
@@ -54,6 +55,10 @@ Cases read_cases(const std::string& path, const std::string& model_type) {
       if (!value.is_number_integer() || value < 0 || value > 1 << 20)
         bad_input("--input ", path, ": greedy_tokens is ", value.dump(), "; it must be between 0 and ", 1 << 20);
       cases.greedy_tokens = value;
+    } else if (key == "greedy_logits") {
+      if (!value.is_boolean())
+        bad_input("--input ", path, ": greedy_logits is ", value.dump().substr(0, 40), "; it must be true or false");
+      cases.greedy_logits = value;
     } else if (key != "cases") {
       bad_input("--input ", path, ": unknown key '", key, "'");
     }
@@ -77,23 +82,31 @@ void check_case(const Cases& cases, size_t i, const Engine& engine) {
               limit);
 }
 
+struct Greedy {  // of one case
+  std::vector<int32_t> ids;
+  std::vector<float> logits;  // (ids, vocabulary), if they are wanted
+};
+
 // All cases together: continuous batching changes no bit.
-std::vector<std::vector<int32_t>> greedy(Engine& engine, const Cases& cases) {
-  std::vector<std::vector<int32_t>> ids(cases.input_ids.size());
-  for (size_t i = 0; i < ids.size(); ++i) {
+std::vector<Greedy> greedy(Engine& engine, const Cases& cases) {
+  std::vector<Greedy> answers(cases.input_ids.size());
+  for (size_t i = 0; i < answers.size(); ++i) {
     Request request;
     request.id = i;
     request.prompt = cases.input_ids[i];
     request.max_tokens = cases.greedy_tokens;
     request.ignore_eos = true;
+    request.logits = cases.greedy_logits;
     engine.submit(request);
   }
   while (engine.has_work())
     for (const TokenEvent& event : engine.step()) {
       if (event.finish == FinishReason::error) throw WorkError(cat("case ", event.id, ": ", event.error));
-      ids[event.id].push_back(event.token);
+      Greedy& answer = answers[event.id];
+      answer.ids.push_back(event.token);
+      answer.logits.insert(answer.logits.end(), event.logits.begin(), event.logits.end());
     }
-  return ids;
+  return answers;
 }
 
 void check_finite(const std::vector<float>& logits, size_t i, const Engine& engine) {
@@ -105,24 +118,30 @@ void check_finite(const std::vector<float>& logits, size_t i, const Engine& engi
 
 void score(Engine& engine, const ScoreOptions& o) {
   const Cases cases = read_cases(o.input, engine.model().model_type);
-  for (size_t i = 0; i < cases.input_ids.size(); ++i) check_case(cases, i, engine);
+  const size_t n = cases.input_ids.size();
+  for (size_t i = 0; i < n; ++i) check_case(cases, i, engine);
   const int64_t vocab = engine.model().vocab_size;
   std::vector<std::pair<std::string, TensorInfo>> tensors;
-  for (size_t i = 0; i < cases.input_ids.size(); ++i) {
+  for (size_t i = 0; i < n; ++i) {
     tensors.push_back({cat("logits.", i), {DType::f32, {static_cast<int64_t>(cases.input_ids[i].size()), vocab}}});
-    if (cases.greedy_tokens > 0) tensors.push_back({cat("greedy_ids.", i), {DType::i32, {cases.greedy_tokens}}});
+    if (cases.greedy_tokens == 0) continue;
+    tensors.push_back({cat("greedy_ids.", i), {DType::i32, {cases.greedy_tokens}}});
+    if (cases.greedy_logits) tensors.push_back({cat("greedy_logits.", i), {DType::f32, {cases.greedy_tokens, vocab}}});
   }
   SafetensorsWriter writer(o.output, tensors);
-  std::vector<std::vector<int32_t>> greedy_ids;
-  if (cases.greedy_tokens > 0) greedy_ids = greedy(engine, cases);
+  const auto write = [&](const std::string& name, const auto& values) {
+    writer.write(name, values.data(), values.size() * sizeof(values[0]));
+  };
+  const std::vector<Greedy> answers = cases.greedy_tokens > 0 ? greedy(engine, cases) : std::vector<Greedy>();
   std::vector<float> logits;
-  for (size_t i = 0; i < cases.input_ids.size(); ++i) {
+  for (size_t i = 0; i < n; ++i) {
     logits.resize(cases.input_ids[i].size() * vocab);
     engine.score(cases.input_ids[i], logits.data());
     check_finite(logits, i, engine);
-    writer.write(cat("logits.", i), logits.data(), logits.size() * sizeof(float));
-    if (cases.greedy_tokens > 0)
-      writer.write(cat("greedy_ids.", i), greedy_ids[i].data(), greedy_ids[i].size() * sizeof(int32_t));
+    write(cat("logits.", i), logits);
+    if (cases.greedy_tokens == 0) continue;
+    write(cat("greedy_ids.", i), answers[i].ids);
+    if (cases.greedy_logits) write(cat("greedy_logits.", i), answers[i].logits);
   }
   writer.finish();
 }

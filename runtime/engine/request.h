@@ -20,6 +20,7 @@ struct Request {
   bool ignore_eos = false;
   SamplingParams sampling;
   std::string cache_salt;  // K and V are reused among requests of the same salt only
+  bool logits = false;     // events carry the logits their tokens were drawn from
 };
 
 enum class FinishReason : uint8_t { none, stop, length, cancelled, error };
@@ -32,7 +33,8 @@ struct TokenEvent {
   FinishReason finish = FinishReason::none;
   uint64_t fingerprint = 0;  // XXH3-64 of the f32 logits of all positions of this request sampled so far, in
                              // order
-  std::string error;  // one sentence when finish == error
+  std::string error;         // one sentence when finish == error
+  std::vector<float> logits;  // raw, of the whole vocabulary; empty unless the request wants them
 };
 
 }  // namespace weft

@@ -88,7 +88,7 @@ void StepEngine::submit(const Request& request) {
   const auto length = static_cast<int64_t>(request.prompt.size());
   const int64_t left = std::min<int64_t>(request.max_tokens - request.n_generated, info_.max_model_len - length);
   scheduler_.add(request.id, request.prompt, length + left, request.cache_salt);
-  active_.emplace(request.id, Active{request.sampling, request.ignore_eos, left, {}});
+  active_.emplace(request.id, Active{request.sampling, request.ignore_eos, request.logits, left, {}});
   stats_.prompt_tokens += length;
 }
 
@@ -146,6 +146,7 @@ TokenEvent StepEngine::draw(RequestId id, Tensor logits) {
   TokenEvent event;
   event.id = id;
   event.fingerprint = active.fingerprint.value();
+  if (active.logits) event.logits.assign(logits.as<float>(), logits.as<float>() + vocab);
   const std::span<const int32_t> ids = scheduler_.ids(id);
   event.token = sample(logits.view({vocab}), active.sampling, ids, static_cast<int64_t>(ids.size()), context_);
   if (event.token < 0) {

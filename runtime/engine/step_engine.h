@@ -40,6 +40,7 @@ class StepEngine final : public Engine {
   struct Active {  // a request that has not ended
     SamplingParams sampling;
     bool ignore_eos = false;
+    bool logits = false;
     int64_t left = 0;  // tokens that may still be generated
     Fingerprint fingerprint;
   };

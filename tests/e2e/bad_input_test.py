@@ -173,6 +173,7 @@ class BadInput(unittest.TestCase):
                             ("900", '{"cases": [{"input_ids": [1]}, {"input_ids": [900]}]}'),
                             ("integer", '{"cases": [{"input_ids": [1.5]}]}'),
                             ("greedy_tokens", '{"cases": [{"input_ids": [1]}], "greedy_tokens": -1}'),
+                            ("greedy_logits", '{"cases": [{"input_ids": [1]}], "greedy_logits": 1}'),
                             ("decoder_input_ids", '{"cases": [{"input_ids": [1], "decoder_input_ids": [1]}]}')):
             file = self.write("cases.json", text.encode())
             self.refused(names, "--model", DENSE, "--input", file, *out, command="score")

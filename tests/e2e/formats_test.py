@@ -71,10 +71,11 @@ class Formats(unittest.TestCase):
     def test_score(self):
         case = {"input_ids": [1, 2], "attention_mask": [1, 1]}
         tables = self.tables["weft score --input"]
-        self.assertEqual(names({"cases": [case], "greedy_tokens": 1}), set(tables))
+        cases = {"cases": [case], "greedy_tokens": 1, "greedy_logits": True}
+        self.assertEqual(names(cases), set(tables))
         output = os.path.join(self.folder.name, "scores.safetensors")
         self.output("score", "--model", MODEL, "--output", output, "--input",
-                    self.write("cases.json", {"cases": [case], "greedy_tokens": 1}))
+                    self.write("cases.json", cases))
         self.assertEqual(set(weft.read_safetensors(output)), {t.replace(".i", ".0") for t in self.tables["weft score --output"]})
 
     # What a chat and a line of a batch may hold is told where they hold something else.
