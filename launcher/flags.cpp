@@ -75,7 +75,7 @@ void add_sampling_flags(CLI::App& command, SamplingParams& s, std::optional<uint
 
 void add_log_level(CLI::App& command, std::string& level) {
   command.add_option("--log-level", level, "what stderr shows")
-      ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error", "off"}))->capture_default_str();
+      ->check(CLI::IsMember({"trace", "debug", "info", "warning", "warn", "error", "off"}))->capture_default_str();
 }
 
 }  // namespace weft

@@ -3,12 +3,14 @@
 #include <cstdio>
 #include <thread>
 
+#include "kernels/core/log.h"
+
 namespace weft {
 namespace {
 
 // Ranks wait for each other inside collectives: one that leaves must take the others with it.
-[[noreturn]] void end_job(int rank, const std::exception& error) {
-  std::fprintf(stderr, "weft: rank %d: %s\n", rank, error.what());
+[[noreturn]] void end_job(const std::exception& error) {
+  log_failure(error.what());
   abort_job(1);
 }
 
@@ -27,14 +29,14 @@ int run_job(const CommonOptions& options, const std::function<void(Engine&)>& fn
     engine->stop_ranks();
     return 0;
   } catch (const InputError& error) {
-    if (mesh.rank != 0) end_job(mesh.rank, error);
+    if (mesh.rank != 0) end_job(error);
     engine.reset();  // rank 0's own error: the others are released; a communicator that dies by an exception would end them
     throw;
   } catch (const WorkError&) {
     engine.reset();
     throw;
   } catch (const std::exception& error) {
-    if (mesh.world > 1) end_job(mesh.rank, error);
+    if (mesh.world > 1) end_job(error);
     throw;
   }
 }

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
 #include <utility>
 
 #include "kernels/core/check.h"
@@ -59,10 +58,7 @@ void LinePipe::read() {
 }
 
 void LinePipe::take(const std::string& line) {
-  if (line.starts_with("weft: ")) {
-    std::fprintf(stderr, "%s\n", line.c_str());
-    return;
-  }
+  if (is_server_log_line(line)) return pass_log_line(line);
   log_debug("mpirun: ", line);
   std::lock_guard lock(mutex_);
   if (kept_.size() < kKeptBytes) kept_.append(line, 0, kKeptOfLine) += '\n';

@@ -34,6 +34,7 @@ struct Program {
                "mpirun, which shards the model over the ranks: mpirun -n 2 weft generate ...",
                "weft"};
   std::string log_level = "info";
+  LogForm log_form = LogForm::command;
   std::string config;  // read by CommandLine before parsing
   bool print_config = false;
   GenerateOptions generate;
@@ -189,6 +190,7 @@ Program::Program() {
 #ifdef WEFT_HAVE_SERVE
 void Program::add_serving() {
   CLI::App* sub = command("serve", "Answer gRPC clients; starts its ranks with mpirun itself", [this] { return run_serve(serve); });
+  sub->final_callback([this] { log_form = LogForm::server; });
   model_flags(*sub, serve.common);
   sub->add_option("--listen", serve.listen, "HOST:PORT; port 0 takes a free one")->type_name("ADDRESS")->capture_default_str();
   sub->add_option("--ranks", serve.ranks, "ranks to start; 1 runs without MPI")->check(range(1, 65536))->capture_default_str();
@@ -212,6 +214,7 @@ void Program::add_serving() {
       ->check(range(0, 1e7))->capture_default_str();
 
   sub = command("worker", "One rank of a serving job; started by serve", [this] { return run_worker(worker); });
+  sub->final_callback([this] { log_form = LogForm::server; });
   model_flags(*sub, worker.common);
   step_timeout(*sub, worker.step_timeout_s);
 
@@ -239,8 +242,8 @@ void Program::add_serving() {
 void Program::add_serving() {}  // built without gRPC: the commands do not exist
 #endif
 
-void set_log_level(Program& program) {
-  start_log(speaks_for_job() ? program.log_level : "error");
+void start_log(Program& program) {
+  weft::start_log(speaks_for_job() ? program.log_level : "error", program.log_form, launched_rank());
 #ifdef WEFT_HAVE_SERVE
   program.serve.log_level = program.log_level;
 #endif
@@ -248,7 +251,7 @@ void set_log_level(Program& program) {
 
 int fail(int code, const std::string& sentence) {
   if (speaks_for_job())
-    std::fprintf(stderr, "weft: %s\n", sentence.c_str());
+    log_failure(sentence);
   else
     let_rank_0_speak_first();
   return code;
@@ -267,7 +270,7 @@ int run_command(Program& program, int argc, char** argv) {
     return 0;
   }
   program.words = line.given();
-  set_log_level(program);
+  start_log(program);
   return program.run();
 }
 

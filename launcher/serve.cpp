@@ -86,8 +86,8 @@ std::string version() {
 
 void announce(const ServeOptions& options, const EngineReady& engine, int port) {
   const std::string host = options.listen.substr(0, options.listen.rfind(':'));
-  std::fprintf(stderr, "weft: serving %s on %s:%d (%s, %d threads a rank, %s)\n", model_name(options.common.model).c_str(),
-               host.c_str(), port, engine.mesh.c_str(), engine.threads, engine.dtype.c_str());
+  log_info("serving ", model_name(options.common.model), " on ", host, ":", port, " (", engine.mesh, ", ", engine.threads,
+           " threads a rank, ", engine.dtype, ")");
 }
 
 // Serves until a signal or the engine's end. Returns the exit code.
@@ -114,7 +114,7 @@ int serve(EngineLink& link, const ServeOptions& options, StopSignals& signals) {
   events.join();
   if (end.empty()) return 0;
   if (!coordinator.model()) throw InputError(end);  // never served: a bad model, or no ranks
-  std::fprintf(stderr, "weft: %s\n", end.c_str());
+  log_failure(end);
   return 1;
 }
 

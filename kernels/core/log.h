@@ -1,5 +1,5 @@
 #pragma once
-// Messages to stderr, one line each, by spdlog. One file includes it: its headers are heavy.
+// Messages to stderr, one line each, by spdlog. log.cpp alone includes it: its headers are heavy.
 #include <string>
 
 #include "kernels/core/check.h"
@@ -7,10 +7,24 @@
 namespace weft {
 
 enum class LogLevel { trace, debug, info, warn, error, off };
-// Nothing below `level` is shown; names as --log-level spells them.
-void start_log(const std::string& level);
+
+enum class LogForm {
+  command,  // weft: TEXT, where TEXT begins with "warning: " or "error: " if it is one
+  server,   // 2026-11-25T10:21:01.123Z LEVEL weft: TEXT, in UTC; LEVEL is trace, debug, info, warning or error
+};
+
+// Nothing below `level` is shown; names as --log-level spells them. The text of a rank other than 0 begins with "rank N: ".
+// Before this call the log has the form of a command and shows info.
+void start_log(const std::string& level, LogForm form = LogForm::command, int rank = 0);
 void log(LogLevel level, const std::string& message);
 bool log_shows(LogLevel level);
+
+// The sentence that a process fails with: shown at every level. A command's needs no "error: " before it.
+void log_failure(const std::string& sentence);
+
+// Lines of other processes, which have their stamp and level already.
+bool is_server_log_line(const std::string& line);
+void pass_log_line(const std::string& line);
 
 template <class... Args>
 void log_debug(const Args&... args) {

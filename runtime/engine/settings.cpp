@@ -121,9 +121,7 @@ int resolve_threads(int requested, HostComm& host) {
   const int same_quota = ranks([&](const std::string& rank) { return rank.starts_with(machine); });
   const int cpus = available_cpus();
   if (requested == 0) return std::max(1, std::min(affinity_cpus() / same_cpus, cpus / same_quota));
-  if (requested > cpus)
-    log_warn("rank ", host.rank(), ": ", requested, " threads asked for on ", cpus,
-             " CPUs; they will wait for each other");
+  if (requested > cpus) log_warn(requested, " threads asked for on ", cpus, " CPUs; they will wait for each other");
   return requested;
 }
 

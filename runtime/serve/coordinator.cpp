@@ -91,7 +91,7 @@ void Coordinator::on(EngineStats&& stats, Notifications&) { counts_.engine = std
 void Coordinator::on(EngineLost&& lost, Notifications& told) {
   engine_up_ = false;
   ++counts_.restarts;
-  log_warn("the engine was lost and is started again: ", lost.sentence);
+  log_error("the engine was lost: ", lost.sentence);
   for (auto& [id, active] : requests_) active.replays += !active.finished() && std::exchange(active.submitted, false);
   for (const RequestId id : std::exchange(in_step_, {})) {
     const auto found = requests_.find(id);

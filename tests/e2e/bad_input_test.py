@@ -58,7 +58,7 @@ class BadInput(unittest.TestCase):
         with self.subTest(args=args, ranks=ranks):
             self.assertIsNotNone(done.code, "it hung")
             lines = [line for line in done.err.splitlines() if line.strip()]
-            ours = [line for line in lines if line.startswith("weft: ")]
+            ours = [line for line in lines if re.match(f"(?:{weft.LOG_LINE})|weft: ", line)]
             self.assertEqual(len(ours), 1, done.err)
             self.assertRegex(ours[0], names)
             self.assertNotRegex(done.err, r"terminate called|Segmentation|Assertion|what\(\)|\.cpp:\d")

@@ -33,7 +33,7 @@ class Server:
     def _read(self):
         for line in self.process.stderr:
             self.log.append(line)
-            found = re.match(r"weft: serving .* on (\S+:\d+) ", line)
+            found = re.match(weft.LOG_LINE + r"serving .* on (\S+:\d+) ", line)
             if found:
                 self.address = found[1]
                 self._ready.set()

@@ -63,7 +63,7 @@ class SeveralHosts(unittest.TestCase):
         server.terminate()
         log = server.communicate(timeout=20)[1]
         self.assertEqual(server.returncode, 0, log)
-        self.assertEqual([line for line in log.splitlines() if not line.startswith("weft: ")], [])
+        self.assertEqual([line for line in log.splitlines() if not re.match(weft.LOG_LINE, line)], [])
 
     def test_example(self):
         self.answers(self.start())

@@ -58,7 +58,7 @@ class Launch(unittest.TestCase):
             self.assertEqual(json.loads(done.out)["usage"]["completion_tokens"], 3)
             self.assertIn(server.stop(), ends)
         for line in server.log:
-            self.assertTrue(line.startswith("weft: "), line)
+            self.assertRegex(line, "^" + weft.LOG_LINE)
         for words in says:
             self.assertEqual(sum(words in line for line in server.log), 1, f"{words}: {server.log}")
 

@@ -14,6 +14,7 @@ SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file_
 GOLDEN = os.path.join(SOURCE, "tests", "golden", "models")
 BIN = os.environ.get("WEFT_BIN", os.path.join(SOURCE, "build", "weft"))
 SMOLLM2 = os.environ.get("WEFT_SMOLLM2", "")
+LOG_LINE = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (?:debug|info|warning|error) weft: "  # of a server
 needs_smollm2 = unittest.skipUnless(os.path.exists(SMOLLM2), "WEFT_SMOLLM2 does not name the model file")
 
 
