@@ -11,6 +11,7 @@
 
 #include "kernels/core/check.h"
 #include "kernels/core/log.h"
+#include "kernels/core/thread_pool.h"
 #include "launcher/open_tokenizer.h"
 #include "launcher/serve_commands.h"
 #include "launcher/supervisor.h"
@@ -93,8 +94,9 @@ void announce(const ServeOptions& options, const EngineReady& engine, int port) 
 // Serves until a signal or the engine's end. Returns the exit code.
 int serve(EngineLink& link, const ServeOptions& options, StopSignals& signals) {
   const TextFront text(tokenizer_if_any(options.common.model));
-  Coordinator coordinator(link, text.tokenizer(), {.max_requests = options.max_requests});
-  GrpcServer server(options.listen, coordinator, text, {model_name(options.common.model), version()},
+  WorkPool pool(std::clamp(available_cpus() / 2, 3, 8));
+  Coordinator coordinator(link, pool, {.max_requests = options.max_requests});
+  GrpcServer server(options.listen, coordinator, text, pool, {model_name(options.common.model), version()},
                     {.max_connections = options.max_connections});
   std::string end;
   std::thread events([&] {

@@ -21,8 +21,7 @@ void check_prompt(const std::vector<int32_t>& prompt, int64_t vocab_size, int64_
     require(id >= 0 && id < vocab_size, "token id ", id, " is out of range; the vocabulary has ids 0 to ", vocab_size - 1);
 }
 
-void check_stop(const std::vector<std::string>& stop, bool has_text) {
-  require(stop.empty() || has_text, "stop strings need text, and this model has no tokenizer");
+void check_stop(const std::vector<std::string>& stop) {
   require(stop.size() <= max_stop_strings, "there are ", stop.size(), " stop strings; at most ", max_stop_strings,
           " are allowed");
   for (const std::string& s : stop)
@@ -32,12 +31,12 @@ void check_stop(const std::vector<std::string>& stop, bool has_text) {
 
 }  // namespace
 
-void check_generation(const Generation& wanted, int64_t vocab_size, int64_t max_model_len, bool has_text) try {
+void check_generation(const Generation& wanted, int64_t vocab_size, int64_t max_model_len) try {
   check_sampling(wanted.sampling);
   check_prompt(wanted.prompt, vocab_size, max_model_len);
   require(wanted.max_tokens >= 1 && wanted.max_tokens <= max_tokens_limit, "max_tokens is ", wanted.max_tokens,
           "; it must be 1 to ", max_tokens_limit);
-  check_stop(wanted.stop, has_text);
+  check_stop(wanted.stop);
   require(wanted.cache_salt.size() <= max_salt_bytes, "cache_salt has ", wanted.cache_salt.size(),
           " bytes; it must have at most ", max_salt_bytes);
 } catch (const InputError& e) {

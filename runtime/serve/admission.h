@@ -4,8 +4,7 @@
 
 namespace weft {
 
-// Throws ServeError invalid_argument with one sentence. has_text: the model has a tokenizer, so stop strings
-// can match.
-void check_generation(const Generation& wanted, int64_t vocab_size, int64_t max_model_len, bool has_text);
+// Throws ServeError invalid_argument with one sentence.
+void check_generation(const Generation& wanted, int64_t vocab_size, int64_t max_model_len);
 
 }  // namespace weft

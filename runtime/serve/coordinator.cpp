@@ -17,8 +17,8 @@ void notify_all(const std::vector<std::function<void()>>& told) {
 
 }  // namespace
 
-Coordinator::Coordinator(EngineLink& link, const Tokenizer* tokenizer, const CoordinatorLimits& limits)
-    : link_(link), tokenizer_(tokenizer), limits_(limits) {}
+Coordinator::Coordinator(EngineLink& link, WorkPool& pool, const CoordinatorLimits& limits)
+    : link_(link), pool_(pool), limits_(limits) {}
 
 std::string Coordinator::run(const std::function<void(bool)>& on_health) {
   std::thread deadlines([this] { watch_deadlines(); });
@@ -39,10 +39,11 @@ std::string Coordinator::run(const std::function<void(bool)>& on_health) {
   }
   deadlines_changed_.notify_all();
   deadlines.join();
+  Lock lock(mutex_);
+  changed_.wait(lock, [&] { return renderers_ == 0; });
   return end_sentence_;
 }
 
-// What a fresh engine has to do: everything unfinished, in order of arrival.
 void Coordinator::on(EngineReady&& ready, Notifications&) {
   model_ = std::move(ready);
   engine_up_ = true;
@@ -51,39 +52,76 @@ void Coordinator::on(EngineReady&& ready, Notifications&) {
 
 void Coordinator::on(StepBegins&& step, Notifications&) { in_step_ = std::move(step.ids); }
 
-// Gives the engine what it does not have yet: one suspect, or everything in order of arrival.
+// Gives the engine what it does not have yet: one suspect, or all that wait.
 void Coordinator::admit() {
-  if (!engine_up_ || alone_) return;
-  constexpr int deaths_of_a_suspect = 2;
-  for (auto& [id, active] : requests_)
-    if (!active.finished() && active.deaths_since_token >= deaths_of_a_suspect) {
-      alone_ = id;
-      active.submitted = true;
-      return link_.submit(active.request(id));
-    }
-  for (auto& [id, active] : requests_)
-    if (!active.finished() && !std::exchange(active.submitted, true)) link_.submit(active.request(id));
+  if (!engine_up_) return;
+  const auto submit_next = [&](std::deque<RequestId>& queue) -> RequestId {
+    const RequestId id = queue.front();
+    queue.pop_front();
+    const auto found = requests_.find(id);
+    if (found == requests_.end() || !found->second.needs_engine()) return 0;
+    found->second.submitted = true;
+    link_.submit(found->second.request(id));
+    return id;
+  };
+  while (!alone_ && !suspects_.empty()) alone_ = submit_next(suspects_);
+  while (!alone_ && !waiting_.empty()) submit_next(waiting_);
 }
 
 void Coordinator::on(std::vector<TokenEvent>&& events, Notifications& told) {
   const RequestId was_alone = alone_;
   for (const TokenEvent& event : events) {
     const auto found = requests_.find(event.id);
-    if (found == requests_.end() || found->second.finished()) continue;  // cancelled a moment ago
+    if (found == requests_.end() || !found->second.needs_engine()) continue;  // cancelled a moment ago
     ActiveGeneration& active = found->second;
     active.push(event);
-    if (event.token >= 0) {
-      ++counts_.tokens;
-      active.deaths_since_token = 0;
-    }
-    if (active.finished()) {
-      if (event.finish == FinishReason::none) link_.cancel(event.id);  // a stop string
-      count_end(active.error());
-    }
-    if (active.has_news()) told.push_back(active.wanted().notify);
+    if (event.token >= 0) active.deaths_since_token = 0;
+    if (active.finished())
+      ended(event.id, active, told);
+    else if (!std::exchange(active.rendering, true))
+      unrendered_.push_back(event.id);
     if (event.id == alone_) alone_ = 0;  // it has passed what was fatal, or has ended
   }
   if (alone_ != was_alone) admit();
+  if (unrendered_.empty() || std::exchange(renderer_waits_, true)) return;
+  ++renderers_;
+  pool_.run_urgent([this] { render(); });
+}
+
+// Makes news of all arrivals. Each request is in the hands of one renderer at a time, so its text keeps its order.
+void Coordinator::render() {
+  Lock lock(mutex_);
+  renderer_waits_ = false;
+  while (!unrendered_.empty()) {
+    std::vector<std::pair<RequestId, Rendering>> work;
+    for (const RequestId id : std::exchange(unrendered_, {}))
+      if (const auto found = requests_.find(id); found != requests_.end())
+        work.emplace_back(id, found->second.begin_rendering());
+    lock.unlock();
+    for (auto& [id, rendering] : work) rendering.run();
+    lock.lock();
+    Notifications told;
+    for (auto& [id, rendering] : work) {
+      const auto found = requests_.find(id);
+      if (found == requests_.end() || found->second.finished()) continue;  // cancelled a moment ago
+      ActiveGeneration& active = found->second;
+      counts_.tokens += static_cast<int64_t>(rendering.delta.tokens.size());
+      active.end_rendering(std::move(rendering));
+      active.rendering = !active.finished() && active.has_arrivals();
+      if (active.rendering) unrendered_.push_back(id);
+      if (active.finished())
+        ended(id, active, told);
+      else
+        told.push_back(active.wanted().notify);
+    }
+    admit();
+    lock.unlock();
+    changed_.notify_all();
+    notify_all(told);
+    lock.lock();
+  }
+  --renderers_;
+  changed_.notify_all();  // under the lock: run() may return, and the coordinator go, right after it
 }
 
 void Coordinator::on(EngineStats&& stats, Notifications&) { counts_.engine = std::move(stats); }
@@ -92,10 +130,9 @@ void Coordinator::on(EngineLost&& lost, Notifications& told) {
   engine_up_ = false;
   ++counts_.restarts;
   log_error("the engine was lost: ", lost.sentence);
-  for (auto& [id, active] : requests_) active.replays += !active.finished() && std::exchange(active.submitted, false);
   for (const RequestId id : std::exchange(in_step_, {})) {
     const auto found = requests_.find(id);
-    if (found == requests_.end() || found->second.finished()) continue;
+    if (found == requests_.end() || !found->second.needs_engine()) continue;
     ActiveGeneration& active = found->second;
     ++active.deaths_since_token;
     if (++active.deaths < limits_.max_deaths && id != alone_) continue;
@@ -103,6 +140,14 @@ void Coordinator::on(EngineLost&& lost, Notifications& told) {
          told);
   }
   alone_ = 0;
+  suspects_.clear();
+  waiting_.clear();
+  constexpr int deaths_of_a_suspect = 2;
+  for (auto& [id, active] : requests_) {
+    if (!active.needs_engine()) continue;
+    active.replays += std::exchange(active.submitted, false);
+    (active.deaths_since_token >= deaths_of_a_suspect ? suspects_ : waiting_).push_back(id);
+  }
 }
 
 void Coordinator::on(EngineEnded&& ended, Notifications& told) {
@@ -114,18 +159,21 @@ void Coordinator::on(EngineEnded&& ended, Notifications& told) {
 
 void Coordinator::fail(RequestId id, ActiveGeneration& active, const ServeError& error, Notifications& told) {
   active.fail(error);
-  count_end(error);
-  if (engine_up_) link_.cancel(id);
-  if (id == alone_) alone_ = 0;
-  told.push_back(active.wanted().notify);
+  ended(id, active, told);
 }
 
+// An answer that is computed gets its text in any case.
 void Coordinator::fail_all(const ServeError& error, Notifications& told) {
   for (auto& [id, active] : requests_)
-    if (!active.finished()) fail(id, active, error, told);
+    if (active.needs_engine()) fail(id, active, error, told);
 }
 
-void Coordinator::count_end(const std::optional<ServeError>& error) {
+// The last news of a request is made. The engine may still work on it, if that was a stop string or a failure.
+void Coordinator::ended(RequestId id, const ActiveGeneration& active, Notifications& told) {
+  if (engine_up_ && active.submitted && !active.computed()) link_.cancel(id);
+  if (id == alone_) alone_ = 0;
+  told.push_back(active.wanted().notify);
+  const std::optional<ServeError>& error = active.error();
   --counts_.unfinished;
   if (!error)
     ++counts_.finished;
@@ -144,7 +192,7 @@ int64_t Coordinator::max_prompt_tokens() const {
 void Coordinator::check(const Generation& wanted) const {
   std::lock_guard lock(mutex_);
   if (!model_) throw ServeError(ServeCode::unavailable, "the model is still loading");
-  check_generation(wanted, model_->vocab_size, model_->max_model_len, tokenizer_ != nullptr);
+  check_generation(wanted, model_->vocab_size, model_->max_model_len);
 }
 
 std::vector<RequestId> Coordinator::submit(std::deque<Generation>& waiting, RequestId in_place_of) {
@@ -162,8 +210,9 @@ std::vector<RequestId> Coordinator::submit(std::deque<Generation>& waiting, Requ
   std::vector<RequestId> ids;
   while (!waiting.empty() && static_cast<int64_t>(ids.size()) < room) {
     const RequestId id = ++last_id_;
-    requests_.try_emplace(id, std::move(waiting.front()), tokenizer_);
+    requests_.try_emplace(id, std::move(waiting.front()));
     waiting.pop_front();
+    waiting_.push_back(id);
     ++counts_.accepted;
     ++counts_.unfinished;
     ids.push_back(id);

@@ -4,8 +4,9 @@
 // in canonical order the client sees the stream it would have seen. A request that was twice in the step that
 // took the engine down, without a token in between, is run alone until its next token: the cause is found and
 // refused, and costs nobody else an answer. Knows neither gRPC nor how the engine is reached. Threads: any may
-// call the public methods; run() is the one that reads the engine's events and calls Generation::notify, a
-// second one of its own watches deadlines. All sleep when there is nothing to do.
+// call the public methods; run() is the one that reads the engine's events; the text of what they bring is made on the
+// pool, one thread at a time for each request, and Generation::notify called there; a thread of its own watches deadlines.
+// All sleep when there is nothing to do.
 #include <condition_variable>
 #include <deque>
 #include <map>
@@ -16,6 +17,7 @@
 
 #include "runtime/serve/engine_link.h"
 #include "runtime/serve/generation.h"
+#include "runtime/serve/work_pool.h"
 
 namespace weft {
 
@@ -34,8 +36,8 @@ struct CoordinatorStats {
 
 class Coordinator {
  public:
-  // tokenizer may be null: then no text. Both must outlive the coordinator.
-  Coordinator(EngineLink& link, const Tokenizer* tokenizer, const CoordinatorLimits& limits = {});
+  // Both must outlive it.
+  Coordinator(EngineLink& link, WorkPool& pool, const CoordinatorLimits& limits = {});
 
   // Follows the engine until it has ended; closes the link when draining is over. on_health(true) when
   // requests are served, on_health(false) when they no longer are. Returns the sentence of the engine's end,
@@ -77,22 +79,28 @@ class Coordinator {
   void on(EngineEnded&& ended, Notifications& told);
   void drop(RequestId id);  // release() under the lock
   void admit();
+  void render();  // on the pool
+  void ended(RequestId id, const ActiveGeneration& active, Notifications& told);
   void fail(RequestId id, ActiveGeneration& active, const ServeError& error, Notifications& told);
   void fail_all(const ServeError& error, Notifications& told);
-  void count_end(const std::optional<ServeError>& error);
   void watch_deadlines();
   bool serving() const { return engine_up_ && !draining_ && !ended_; }
 
   EngineLink& link_;
-  const Tokenizer* tokenizer_;
+  WorkPool& pool_;
   const CoordinatorLimits limits_;
   const ServeClock::time_point started_ = ServeClock::now();
 
   mutable std::mutex mutex_;
-  mutable std::condition_variable changed_;  // unfinished_, draining_, ended_
+  mutable std::condition_variable changed_;  // unfinished, draining_, ended_, renderers_
   std::condition_variable deadlines_changed_;
   std::map<RequestId, ActiveGeneration> requests_;  // not released; as many as max_requests allows
   RequestId last_id_ = 0;
+  // To be submitted to the engine, in order of arrival, suspects first. Those that have ended meanwhile are passed over.
+  std::deque<RequestId> suspects_, waiting_;
+  std::vector<RequestId> unrendered_;  // have arrivals, and nobody renders them
+  bool renderer_waits_ = false;        // on the pool
+  int renderers_ = 0;                  // on the pool, the one that waits included
   std::vector<RequestId> in_step_;  // what the engine computes now
   RequestId alone_ = 0;             // runs by itself, because it may be what the engine dies of; 0: none
   std::optional<EngineReady> model_;

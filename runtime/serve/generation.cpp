@@ -11,54 +11,83 @@ double seconds(ServeClock::duration d) { return std::chrono::duration<double>(d)
 
 }  // namespace
 
-ActiveGeneration::ActiveGeneration(Generation wanted, const Tokenizer* tokenizer) : wanted_(std::move(wanted)) {
+void Rendering::run() {
+  for (const auto& [event, when] : arrivals) {
+    if (event.token >= 0) {
+      if (delta.tokens.empty()) first = when;
+      last = when;
+      delta.tokens.push_back(event.token);
+      if (text) delta.text += text->push(event.token);
+    }
+    if (text && text->stopped()) return finish(event);
+    switch (event.finish) {
+      case FinishReason::none: break;
+      case FinishReason::stop:
+      case FinishReason::length: return finish(event);
+      case FinishReason::cancelled: delta.error.emplace(ServeCode::internal, "the engine dropped the request"); return;
+      case FinishReason::error: delta.error.emplace(ServeCode::internal, event.error); return;
+    }
+  }
+}
+
+void Rendering::finish(const TokenEvent& event) {
+  delta.last = true;
+  delta.finish = event.finish;
+  delta.fingerprint = event.fingerprint;
+  if (text) {
+    delta.text += text->finish();
+    if (text->stopped()) delta.finish = FinishReason::stop;
+    delta.stop_string = text->stop_string();
+  }
+}
+
+ActiveGeneration::ActiveGeneration(Generation wanted) : wanted_(std::move(wanted)) {
   if (!wanted_.reader) wanted_.reader = std::make_shared<Reader>();
-  if (tokenizer) text_.emplace(*tokenizer, wanted_.prompt, wanted_.stop);
 }
 
 void ActiveGeneration::push(const TokenEvent& event) {
-  if (finished_) return;
-  apply(event);
+  if (!needs_engine()) return;
+  if (event.token >= 0) generated_.push_back(event.token);
+  computed_ = event.finish != FinishReason::none;
+  arrivals_.push_back({event, ServeClock::now()});
   count_unread();
-  if (!finished_ && wanted_.reader->unread_bytes > max_unread_bytes)
-    fail({ServeCode::resource_exhausted,
-          cat("the client reads too slowly: more than ", max_unread_bytes, " bytes wait for it")});
 }
 
-void ActiveGeneration::apply(const TokenEvent& event) {
-  if (event.token >= 0) {
-    last_ = ServeClock::now();
-    if (sent_.empty()) first_ = last_;
-    sent_.push_back(event.token);
-    news_.tokens.push_back(event.token);
-    if (text_) news_.text += text_->push(event.token);
-    if (text_ && text_->stopped()) return finish(FinishReason::stop, event.fingerprint);
-  }
-  switch (event.finish) {
-    case FinishReason::none: return;
-    case FinishReason::stop:
-    case FinishReason::length: return finish(event.finish, event.fingerprint);
-    case FinishReason::cancelled: return fail({ServeCode::internal, "the engine dropped the request"});
-    case FinishReason::error: return fail({ServeCode::internal, event.error});
-  }
+Rendering ActiveGeneration::begin_rendering() {
+  Rendering work;
+  work.arrivals = std::exchange(arrivals_, {});
+  work.text = std::move(wanted_.text);
+  return work;
 }
 
-void ActiveGeneration::finish(FinishReason reason, uint64_t fingerprint) {
-  if (text_) {
-    news_.text += text_->finish();
-    if (text_->stopped()) reason = FinishReason::stop;
-    news_.stop_string = text_->stop_string();
+void ActiveGeneration::end_rendering(Rendering done) {
+  if (finished_) return;
+  wanted_.text = std::move(done.text);
+  Delta& delta = done.delta;
+  if (delta.error) return fail(*delta.error);
+  if (!delta.tokens.empty()) {
+    if (completion_tokens_ == 0) first_ = done.first;
+    last_ = done.last;
+    completion_tokens_ += static_cast<int>(delta.tokens.size());
   }
-  finished_ = news_.last = true;
-  news_.finish = reason;
+  news_.text += delta.text;
+  news_.tokens.insert(news_.tokens.end(), delta.tokens.begin(), delta.tokens.end());
+  delta.text = std::move(news_.text);
+  delta.tokens = std::move(news_.tokens);
+  news_ = std::move(delta);
+  if (news_.last) finish();
+  count_unread();
+}
+
+void ActiveGeneration::finish() {
+  finished_ = true;
   news_.prompt_tokens = static_cast<int>(wanted_.prompt.size());
-  news_.completion_tokens = static_cast<int>(sent_.size());
+  news_.completion_tokens = completion_tokens_;
   news_.replays = replays;
-  news_.fingerprint = fingerprint;
   news_.ttft_s = seconds(first_ - arrived_);
   news_.total_s = seconds(last_ - arrived_);
-  if (sent_.size() > 1 && last_ > first_)
-    news_.decode_tok_s = static_cast<double>(sent_.size() - 1) / seconds(last_ - first_);
+  if (completion_tokens_ > 1 && last_ > first_)
+    news_.decode_tok_s = static_cast<double>(completion_tokens_ - 1) / seconds(last_ - first_);
 }
 
 void ActiveGeneration::fail(const ServeError& error) {
@@ -69,20 +98,25 @@ void ActiveGeneration::fail(const ServeError& error) {
   count_unread();
 }
 
+// Of what is not rendered only the ids count. Too much that waits fails the request, unless it has ended.
 void ActiveGeneration::count_unread() {
-  wanted_.reader->unread_bytes += news_.bytes() - unread_;
-  unread_ = news_.bytes();
+  const size_t unrendered = finished_ ? 0 : generated_.size() - static_cast<size_t>(completion_tokens_);
+  const int64_t bytes = news_.bytes() + static_cast<int64_t>(unrendered * sizeof(int32_t));
+  wanted_.reader->unread_bytes += bytes - std::exchange(unread_, bytes);
+  if (!finished_ && wanted_.reader->unread_bytes > max_unread_bytes)
+    fail({ServeCode::resource_exhausted,
+          cat("the client reads too slowly: more than ", max_unread_bytes, " bytes wait for it")});
 }
 
 Request ActiveGeneration::request(RequestId id) const {
   Request request{.id = id,
                   .prompt = wanted_.prompt,
-                  .n_generated = static_cast<int>(sent_.size()),
+                  .n_generated = static_cast<int>(generated_.size()),
                   .max_tokens = wanted_.max_tokens,
                   .ignore_eos = wanted_.ignore_eos,
                   .sampling = wanted_.sampling,
                   .cache_salt = wanted_.cache_salt};
-  request.prompt.insert(request.prompt.end(), sent_.begin(), sent_.end());
+  request.prompt.insert(request.prompt.end(), generated_.begin(), generated_.end());
   return request;
 }
 

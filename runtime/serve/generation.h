@@ -1,6 +1,6 @@
 #pragma once
-// One request as the coordinator sees it: what the client asked for, what it was told so far, and what is
-// new.
+// One request as the coordinator sees it: what the client asked for, what the engine made of it, what became text of that,
+// and what of that the client has not been told yet.
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -51,7 +51,8 @@ struct Generation {
   SamplingParams sampling;
   int max_tokens = 256;
   bool ignore_eos = false;
-  std::vector<std::string> stop;
+  std::vector<std::string> stop;   // limits are checked here; `text` ends at them
+  std::optional<AnswerText> text;  // how tokens become text; none: they do not
   std::string cache_salt;  // as Request::cache_salt
   ServeClock::time_point deadline = ServeClock::time_point::max();
   std::shared_ptr<Reader> reader;  // null: one of its own
@@ -78,38 +79,62 @@ struct Delta {
   int64_t bytes() const { return static_cast<int64_t>(text.size() + tokens.size() * sizeof(int32_t)); }
 };
 
+// What the engine made of a request since the last time, on its way to text. It is worked on without a lock: whoever holds
+// it is the only one who does.
+struct Rendering {
+  struct Arrival {
+    TokenEvent event;
+    ServeClock::time_point when;
+  };
+  std::vector<Arrival> arrivals;
+  std::optional<AnswerText> text;
+  // What run() made of the arrivals: the last of an answer at its first stop string, whatever came behind it.
+  Delta delta;
+  ServeClock::time_point first, last;  // when the first and the last token of the delta came
+
+  void run();
+
+ private:
+  void finish(const TokenEvent& event);
+};
+
 // Not thread-safe: the coordinator's lock guards it.
 class ActiveGeneration {
  public:
-  // tokenizer: null gives no text. Refuses empty stop strings.
-  ActiveGeneration(Generation wanted, const Tokenizer* tokenizer);
+  explicit ActiveGeneration(Generation wanted);
 
-  void push(const TokenEvent& event);  // may finish it, also because nobody reads
+  void push(const TokenEvent& event);  // of the engine. May fail it, because nobody reads
+  Rendering begin_rendering();         // what came since the last; end_rendering() before the next
+  void end_rendering(Rendering done);  // makes it news. May finish it, or fail it, because nobody reads
   void fail(const ServeError& error);
-  Request request(RequestId id) const;  // what the engine has to do: the prompt, and every token told so far as its tail
+  Request request(RequestId id) const;  // what the engine has to do: the prompt, and every token it made so far as its tail
   Delta take();                         // what is new
 
-  bool finished() const { return finished_; }
+  bool finished() const { return finished_; }  // the last news is made
+  bool computed() const { return computed_; }  // the engine has told its end
+  bool needs_engine() const { return !computed_ && !finished_; }
+  bool has_arrivals() const { return !arrivals_.empty(); }
   const Generation& wanted() const { return wanted_; }
   bool has_news() const { return !news_.empty(); }
   const std::optional<ServeError>& error() const { return news_.error; }  // until taken
   // The coordinator's own notes:
   bool submitted = false;          // to the engine that runs now
+  bool rendering = false;          // its arrivals are being made text, or wait for it
   int replays = 0;                 // engines lost that had it
   int deaths = 0;                  // engines lost in a step of it
   int deaths_since_token = 0;      // of them, since it last got a token
 
  private:
-  void apply(const TokenEvent& event);
-  void finish(FinishReason reason, uint64_t fingerprint);
+  void finish();
   void count_unread();
 
   Generation wanted_;
-  std::optional<AnswerText> text_;  // none without a tokenizer
-  std::vector<int32_t> sent_;       // tokens the engine generated
+  std::vector<int32_t> generated_;  // by the engine
+  std::vector<Rendering::Arrival> arrivals_;
+  int completion_tokens_ = 0;  // of generated_, those that are rendered: no more than belong to the answer
   Delta news_;
   int64_t unread_ = 0;  // its share of the reader's unread_bytes
-  bool finished_ = false;
+  bool computed_ = false, finished_ = false;
   ServeClock::time_point arrived_ = ServeClock::now(), first_, last_;
 };
 

@@ -51,6 +51,7 @@ Generation to_generation(const v1::GenerateRequest& request, const Coordinator& 
   g.stop = {request.stop().begin(), request.stop().end()};
   g.cache_salt = request.cache_salt();
   coordinator.check(g);
+  g.text = text.answer(g.prompt, g.stop);
   return g;
 } catch (const InputError& e) {
   throw ServeError(ServeCode::invalid_argument, e.what());

@@ -4,11 +4,9 @@
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
 
-#include <algorithm>
 #include <chrono>
 
 #include "kernels/core/check.h"
-#include "kernels/core/thread_pool.h"
 #include "runtime/serve/chat_conversion.h"
 #include "runtime/serve/grpc_calls.h"
 #include "runtime/serve/grpc_stream.h"
@@ -120,22 +118,18 @@ class WeftService final : public Base {
 }  // namespace
 
 struct GrpcServer::Impl {
-  Impl(const std::string& address, Coordinator& coordinator, const TextFront& text, const ServerIdentity& identity,
-       const GrpcLimits& limits)
-      : listener(address),
-        pool(std::clamp(available_cpus() / 2, 2, 8)),
-        service({coordinator, text, pool, limits.reader_timeout}, identity) {}
+  Impl(const std::string& address, const CallContext& with, const ServerIdentity& identity)
+      : listener(address), service(with, identity) {}
 
   Listener listener;
-  WorkPool pool;
   WeftService service;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor;
   std::unique_ptr<grpc::Server> server;
 };
 
-GrpcServer::GrpcServer(const std::string& address, Coordinator& coordinator, const TextFront& text,
+GrpcServer::GrpcServer(const std::string& address, Coordinator& coordinator, const TextFront& text, WorkPool& pool,
                        const ServerIdentity& identity, const GrpcLimits& limits)
-    : impl_(std::make_unique<Impl>(address, coordinator, text, identity, limits)) {
+    : impl_(std::make_unique<Impl>(address, CallContext{coordinator, text, pool, limits.reader_timeout}, identity)) {
   const int connections = allowed_connections(limits.max_connections);
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();

@@ -24,8 +24,8 @@ class GrpcServer {
  public:
   // Listens at once, on "host:port" (port 0: one the system chooses). Refuses an address that cannot be had
   // with one sentence. Health starts as NOT_SERVING.
-  GrpcServer(const std::string& address, Coordinator& coordinator, const TextFront& text, const ServerIdentity& identity,
-             const GrpcLimits& limits = {});
+  GrpcServer(const std::string& address, Coordinator& coordinator, const TextFront& text, WorkPool& pool,
+             const ServerIdentity& identity, const GrpcLimits& limits = {});
   ~GrpcServer();  // stop(0)
 
   int port() const;

@@ -24,4 +24,10 @@ std::vector<int32_t> TextFront::encode(const Chat& chat, int64_t max_tokens) con
   return chats_->encode(chat, max_tokens).ids;
 }
 
+std::optional<AnswerText> TextFront::answer(std::span<const int32_t> prompt, const std::vector<std::string>& stop) const {
+  if (tokenizer_) return AnswerText(*tokenizer_, prompt, stop);
+  if (!stop.empty()) bad_input("stop strings need text, and this model has no tokenizer");
+  return std::nullopt;
+}
+
 }  // namespace weft

@@ -1,10 +1,12 @@
 #pragma once
-// Prompts to token ids.
+// Between the text of clients and token ids.
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "runtime/text/answer_text.h"
 #include "runtime/text/chat_encoder.h"
 #include "runtime/text/tokenizer.h"
 
@@ -19,6 +21,9 @@ class TextFront {
   // Both throw InputError with one sentence, at once for a text (a rendered chat) too long to be max_tokens tokens.
   std::vector<int32_t> encode(const std::string& text, int64_t max_tokens) const;
   std::vector<int32_t> encode(const Chat& chat, int64_t max_tokens) const;
+
+  // Of the answer to a prompt. None without a tokenizer; then stop strings are an InputError.
+  std::optional<AnswerText> answer(std::span<const int32_t> prompt, const std::vector<std::string>& stop) const;
 
   const Tokenizer* tokenizer() const { return tokenizer_.get(); }
   bool has_chat_template() const { return chats_ && chats_->has_template(); }

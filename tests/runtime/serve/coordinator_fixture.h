@@ -33,7 +33,7 @@ inline std::vector<RequestId> submit_all(Coordinator& coordinator, std::vector<G
 class Served {
  public:
   explicit Served(std::chrono::microseconds step_time = {}, const CoordinatorLimits& limits = {})
-      : tokenizer(test_tokenizer()), link(step_time), coordinator(link, tokenizer.get(), limits) {
+      : tokenizer(test_tokenizer()), link(step_time), coordinator(link, pool, limits) {
     thread_ = std::thread([this] {
       end = coordinator.run([this](bool up) {
         std::lock_guard lock(mutex_);
@@ -55,6 +55,7 @@ class Served {
 
   std::unique_ptr<Tokenizer> tokenizer;
   FakeLink link;
+  WorkPool pool{3};
   Coordinator coordinator;
   std::string end;  // what run() returned, after stop()
 
@@ -68,6 +69,7 @@ class Served {
 // One request of a client that blocks.
 class Asked {
  public:
+  Asked(Served& served, Generation g) : Asked(served.coordinator, with_text(std::move(g), *served.tokenizer)) {}
   Asked(Coordinator& coordinator, Generation g) : coordinator_(coordinator) {
     g.notify = [signal = signal_] {
       std::lock_guard lock(signal->mutex);
@@ -102,6 +104,11 @@ class Asked {
   RequestId id = 0;
 
  private:
+  static Generation with_text(Generation g, const Tokenizer& tokenizer) {
+    g.text.emplace(tokenizer, g.prompt, g.stop);
+    return g;
+  }
+
   struct Signal {
     std::mutex mutex;
     std::condition_variable changed;

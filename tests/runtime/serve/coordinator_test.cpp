@@ -1,4 +1,5 @@
 #include <cmath>
+#include <future>
 #include <random>
 
 #include "runtime/serve/admission.h"
@@ -21,7 +22,7 @@ ServeCode code_of(const std::function<void()>& fn) {
 
 TEST(Coordinator, StreamsTheEnginesTokensAndTheirText) {
   Served served;
-  const Delta answer = Asked(served.coordinator, generation({1, 2, 3}, 40)).all();
+  const Delta answer = Asked(served, generation({1, 2, 3}, 40)).all();
   EXPECT_FALSE(answer.error);
   EXPECT_EQ(answer.tokens, fake_answer({1, 2, 3}, 40, 0));
   EXPECT_EQ(answer.text, served.tokenizer->decode(answer.tokens, true));
@@ -43,7 +44,7 @@ TEST(Coordinator, ManyThreadsEachGetTheirOwnAnswer) {
       for (int i = 0; i < 25; ++i) {
         const std::vector<int32_t> prompt = {t, i, 5};
         const int n = 1 + static_cast<int>(random() % 30);
-        Asked asked(served.coordinator, generation(prompt, n, t));
+        Asked asked(served, generation(prompt, n, t));
         if (random() % 4 == 0) {
           asked.next();
           served.coordinator.cancel(asked.id);
@@ -66,7 +67,7 @@ TEST(Coordinator, ManyThreadsEachGetTheirOwnAnswer) {
 TEST(Coordinator, LosingTheEngineDoesNotChangeAStream) {
   Served served(300us, {.max_requests = 64, .max_deaths = 100});
   std::vector<std::unique_ptr<Asked>> asked;
-  for (int i = 0; i < 16; ++i) asked.push_back(std::make_unique<Asked>(served.coordinator, generation({i, 9}, 60, i)));
+  for (int i = 0; i < 16; ++i) asked.push_back(std::make_unique<Asked>(served, generation({i, 9}, 60, i)));
   int losses = 0;
   std::thread trouble([&] {
     std::mt19937 random(1);
@@ -95,7 +96,7 @@ TEST(Coordinator, LosingTheEngineDoesNotChangeAStream) {
 
 TEST(Coordinator, ARequestThatSawTooManyFailuresFailsAlone) {
   Served served(2ms, {.max_requests = 8, .max_deaths = 3});
-  Asked victim(served.coordinator, generation({1}, 400));
+  Asked victim(served, generation({1}, 400));
   for (int i = 0; i < 3; ++i) {
     victim.next();
     served.link.lose();
@@ -103,14 +104,14 @@ TEST(Coordinator, ARequestThatSawTooManyFailuresFailsAlone) {
   const Delta end = victim.all();
   ASSERT_TRUE(end.error);
   EXPECT_EQ(end.error->code(), ServeCode::internal);
-  EXPECT_EQ(Asked(served.coordinator, generation({2}, 3)).all().tokens, fake_answer({2}, 3, 0));
+  EXPECT_EQ(Asked(served, generation({2}, 3)).all().tokens, fake_answer({2}, 3, 0));
 }
 
 TEST(Coordinator, ADeadlyRequestIsFoundAndTakesNobodyWithIt) {
   Served served(200us);
   std::vector<std::unique_ptr<Asked>> innocent;
-  for (int i = 0; i < 10; ++i) innocent.push_back(std::make_unique<Asked>(served.coordinator, generation({i, 3}, 50, i)));
-  Asked deadly(served.coordinator, generation({FakeEngine::deadly}, 5)), other(served.coordinator, generation({FakeEngine::deadly, 1}, 5));
+  for (int i = 0; i < 10; ++i) innocent.push_back(std::make_unique<Asked>(served, generation({i, 3}, 50, i)));
+  Asked deadly(served, generation({FakeEngine::deadly}, 5)), other(served, generation({FakeEngine::deadly, 1}, 5));
   for (Asked* killer : {&deadly, &other}) {
     const Delta end = killer->all();
     ASSERT_TRUE(end.error);
@@ -127,30 +128,64 @@ TEST(Coordinator, ADeadlyRequestIsFoundAndTakesNobodyWithIt) {
 
 TEST(Coordinator, WhoWaitsForTheEndOfASuspectIsServedAfterItsCancellation) {
   Served served(300ms);  // the suspect's step is long
-  Asked suspect(served.coordinator, generation({1}, 400));
+  Asked suspect(served, generation({1}, 400));
   for (int i = 0; i < 2; ++i) {
     std::this_thread::sleep_for(100ms);  // in its first step
     served.link.lose();
     while (served.coordinator.stats().state != std::string_view("serving")) std::this_thread::sleep_for(1ms);
   }
-  Asked waiting(served.coordinator, generation({2}, 2));
+  Asked waiting(served, generation({2}, 2));
   served.coordinator.cancel(suspect.id);
   EXPECT_EQ(waiting.all().tokens, fake_answer({2}, 2, 0));
 }
 
 TEST(Coordinator, StopStringEndsTheTextBeforeItAndFreesTheEngine) {
   Served served(100us);
-  const std::string text = Asked(served.coordinator, generation({4, 4}, 200)).all().text;
+  const std::string text = Asked(served, generation({4, 4}, 200)).all().text;
   const std::string stop = text.substr(text.size() / 2, 3);
   Generation g = generation({4, 4}, 200);
   g.stop = {"never in the text", stop};
-  const Delta answer = Asked(served.coordinator, std::move(g)).all();
+  const Delta answer = Asked(served, std::move(g)).all();
   EXPECT_EQ(answer.text, text.substr(0, text.find(stop)));
   EXPECT_EQ(answer.stop_string, stop);
   EXPECT_EQ(answer.finish, FinishReason::stop);
   EXPECT_LT(answer.completion_tokens, 200);
   for (int i = 0; i < 1000 && served.coordinator.stats().engine.running > 0; ++i) std::this_thread::sleep_for(1ms);
   EXPECT_EQ(served.coordinator.stats().engine.running, 0);
+}
+
+// The engine's tokens are taken whether or not a thread is free to make text of them. What waits for one is neither lost nor
+// doubled by the engine's end, and a stop string in it counts as ever.
+TEST(Coordinator, TextThatWaitsForAThreadIsTheSame) {
+  Served served(100us);
+  const std::string text = Asked(served, generation({4, 4}, 200)).all().text;
+  const std::string stop = text.substr(text.size() / 2, 3);
+  Generation stopping = generation({4, 4}, 200);
+  stopping.stop = {stop};
+  const Delta stopped = Asked(served, stopping).all();
+
+  std::promise<void> gate;
+  const std::shared_future<void> open = gate.get_future().share();
+  for (int i = 0; i < 3; ++i) served.pool.run_urgent([open] { open.wait(); });
+  const auto until_generated = [&](int64_t tokens) {
+    for (int i = 0; i < 5000 && served.coordinator.stats().engine.generated_tokens < tokens; ++i)
+      std::this_thread::sleep_for(1ms);
+  };
+  Asked a(served, generation({7}, 450)), b(served, stopping), c(served, generation({8}, 400));
+  until_generated(500);
+  EXPECT_TRUE(served.link.lose());
+  until_generated(500);
+  served.coordinator.cancel(c.id);
+  gate.set_value();
+  const Delta whole = a.all(), cut = b.all();
+  EXPECT_EQ(whole.tokens, fake_answer({7}, 450, 0));
+  EXPECT_EQ(whole.text, served.tokenizer->decode(whole.tokens, true));
+  EXPECT_EQ(cut.text, stopped.text);
+  EXPECT_EQ(cut.tokens, stopped.tokens);
+  EXPECT_EQ(cut.completion_tokens, stopped.completion_tokens);
+  EXPECT_EQ(cut.stop_string, stop);
+  EXPECT_EQ(c.all().error->code(), ServeCode::cancelled);
+  EXPECT_EQ(served.coordinator.stats().tokens, 200 + 2 * stopped.completion_tokens + 450);
 }
 
 TEST(Coordinator, TakesWhatThereIsRoomForAndRefusesTheRest) {
@@ -174,18 +209,18 @@ TEST(Coordinator, TakesWhatThereIsRoomForAndRefusesTheRest) {
 TEST(Coordinator, AnAnswerCountsUntilItIsReleased) {
   Served served({}, {.max_requests = 1});
   {
-    Asked asked(served.coordinator, generation({1}, 2));
+    Asked asked(served, generation({1}, 2));
     asked.all();
     EXPECT_EQ(served.coordinator.stats().unfinished, 1);
     EXPECT_EQ(code_of([&] { submit_all(served.coordinator, {generation({2}, 1)}); }), ServeCode::resource_exhausted);
   }
   EXPECT_EQ(served.coordinator.stats().unfinished, 0);
-  EXPECT_EQ(Asked(served.coordinator, generation({2}, 2)).all().tokens, fake_answer({2}, 2, 0));
+  EXPECT_EQ(Asked(served, generation({2}, 2)).all().tokens, fake_answer({2}, 2, 0));
 }
 
 TEST(Coordinator, CancelAndDeadlineEndARequestWithTheirCode) {
   Served served(5ms);
-  Asked cancelled(served.coordinator, generation({1}, 400));
+  Asked cancelled(served, generation({1}, 400));
   cancelled.next();
   served.coordinator.cancel(cancelled.id);
   EXPECT_EQ(cancelled.all().error->code(), ServeCode::cancelled);
@@ -193,19 +228,19 @@ TEST(Coordinator, CancelAndDeadlineEndARequestWithTheirCode) {
   Generation late = generation({1}, 400), never = generation({1}, 2);
   late.deadline = ServeClock::now() + 40ms;
   never.deadline = ServeClock::now() + 1h;
-  Asked a(served.coordinator, std::move(late)), b(served.coordinator, std::move(never));
+  Asked a(served, std::move(late)), b(served, std::move(never));
   EXPECT_EQ(a.all().error->code(), ServeCode::deadline_exceeded);
   EXPECT_FALSE(b.all().error);
 
   Generation passed = generation({1}, 400);
   passed.deadline = ServeClock::now() - 1s;
-  EXPECT_EQ(Asked(served.coordinator, std::move(passed)).all().error->code(), ServeCode::deadline_exceeded);
+  EXPECT_EQ(Asked(served, std::move(passed)).all().error->code(), ServeCode::deadline_exceeded);
   EXPECT_EQ(served.coordinator.stats().cancelled, 3);
 }
 
 TEST(Coordinator, DrainFinishesWhatRunsAndRefusesWhatComes) {
   Served served(1ms);
-  Asked running(served.coordinator, generation({1}, 30));
+  Asked running(served, generation({1}, 30));
   served.coordinator.begin_drain();
   EXPECT_EQ(code_of([&] { submit_all(served.coordinator, {generation({2}, 1)}); }), ServeCode::unavailable);
   served.coordinator.finish_drain(std::chrono::duration<double>(60));
@@ -214,7 +249,7 @@ TEST(Coordinator, DrainFinishesWhatRunsAndRefusesWhatComes) {
 
 TEST(Coordinator, DrainEndsWhatTakesTooLong) {
   Served served(5ms);
-  Asked running(served.coordinator, generation({1}, 400));
+  Asked running(served, generation({1}, 400));
   running.next();
   served.stop();
   EXPECT_EQ(running.all().error->code(), ServeCode::unavailable);
@@ -223,7 +258,7 @@ TEST(Coordinator, DrainEndsWhatTakesTooLong) {
 
 TEST(Coordinator, TheEnginesEndReachesEveryClient) {
   Served served(5ms);
-  Asked a(served.coordinator, generation({1}, 400));
+  Asked a(served, generation({1}, 400));
   served.link.end("the disk is on fire");
   const Delta answer = a.all();
   EXPECT_EQ(answer.error->code(), ServeCode::unavailable);
@@ -235,23 +270,30 @@ TEST(Coordinator, TheEnginesEndReachesEveryClient) {
 
 TEST(Coordinator, WhatTheEngineRefusesFailsAlone) {
   Served served;
-  const Delta refused = Asked(served.coordinator, generation({FakeEngine::poison}, 4)).all();
+  const Delta refused = Asked(served, generation({FakeEngine::poison}, 4)).all();
   ASSERT_TRUE(refused.error);
   EXPECT_EQ(refused.error->code(), ServeCode::internal);
-  EXPECT_EQ(Asked(served.coordinator, generation({1}, 4)).all().tokens, fake_answer({1}, 4, 0));
+  EXPECT_EQ(Asked(served, generation({1}, 4)).all().tokens, fake_answer({1}, 4, 0));
 }
 
 TEST(Coordinator, BeforeTheEngineIsReadyNothingIsAccepted) {
   FakeLink link;
-  Coordinator coordinator(link, nullptr);
+  WorkPool pool(3);
+  Coordinator coordinator(link, pool);
   EXPECT_EQ(code_of([&] { coordinator.check(generation({1}, 1)); }), ServeCode::unavailable);
   EXPECT_STREQ(coordinator.stats().state, "starting");
+}
+
+void render(ActiveGeneration& active) {
+  Rendering work = active.begin_rendering();
+  work.run();
+  active.end_rendering(std::move(work));
 }
 
 TEST(ActiveGeneration, AReplayIsTheSameRequestWithTheTokensTold) {
   Generation g = generation({1, 2}, 16);
   g.cache_salt = "mine";
-  ActiveGeneration active(std::move(g), nullptr);
+  ActiveGeneration active(std::move(g));
   active.push({.id = 3, .token = 7, .error = {}});
   const Request replay = active.request(3);
   EXPECT_EQ(replay.prompt, (std::vector<int32_t>{1, 2, 7}));
@@ -259,14 +301,43 @@ TEST(ActiveGeneration, AReplayIsTheSameRequestWithTheTokensTold) {
   EXPECT_EQ(replay.cache_salt, "mine");
 }
 
+// The engine generates on until it hears of a stop string. What it made of it is no part of the answer.
+TEST(ActiveGeneration, NothingBehindAStopStringCounts) {
+  const auto tokenizer = test_tokenizer();
+  const std::vector<int32_t> tokens = fake_answer({4}, 30, 0);
+  const std::string stop = tokenizer->decode({tokens.begin() + 8, tokens.begin() + 9}, true);
+  for (const FinishReason end : {FinishReason::none, FinishReason::length, FinishReason::error}) {
+    Generation g = generation({4}, 30);
+    g.text.emplace(*tokenizer, g.prompt, std::vector{stop});
+    ActiveGeneration active(std::move(g));
+    for (size_t i = 0; i < tokens.size(); ++i) {
+      active.push({.id = 1,
+                   .token = tokens[i],
+                   .finish = i + 1 < tokens.size() ? FinishReason::none : end,
+                   .fingerprint = i + 1,
+                   .error = {}});
+      if (i % 7 == 6 || i + 1 == tokens.size()) render(active);
+    }
+    const Delta answer = active.take();
+    ASSERT_TRUE(answer.last && !answer.error);
+    EXPECT_EQ(answer.finish, FinishReason::stop);
+    EXPECT_EQ(answer.stop_string, stop);
+    EXPECT_EQ(answer.completion_tokens, static_cast<int>(answer.fingerprint));
+    EXPECT_EQ(answer.tokens, std::vector(tokens.begin(), tokens.begin() + answer.completion_tokens));
+    const std::string all = tokenizer->decode(tokens, true);
+    EXPECT_EQ(answer.text, all.substr(0, all.find(stop)));
+  }
+}
+
 // All requests of a stream share what may wait for its reader.
 TEST(ActiveGeneration, WhatNobodyReadsIsBounded) {
   const auto reader = std::make_shared<Reader>();
   Generation g = generation({1}, 1 << 20);
   g.reader = reader;
-  ActiveGeneration a(g, nullptr), b(g, nullptr);
+  ActiveGeneration a(g), b(g);
   const auto push = [](ActiveGeneration& to, int64_t tokens) {
     for (int64_t i = 0; i < tokens; ++i) to.push({.id = 1, .token = 5, .error = {}});
+    render(to);
   };
   const int64_t most = max_unread_bytes / static_cast<int64_t>(sizeof(int32_t));
   push(a, most / 2);
@@ -288,10 +359,10 @@ TEST(ActiveGeneration, WhatNobodyReadsIsBounded) {
 }
 
 TEST(Admission, RefusesWhatCanNeverWork) {
-  const auto refused = [](const std::function<void(Generation&)>& spoil, bool has_text = true) {
+  const auto refused = [](const std::function<void(Generation&)>& spoil) {
     Generation g = generation({1, 2}, 16);
     spoil(g);
-    return code_of([&] { check_generation(g, fake_vocab, fake_max_model_len, has_text); }) == ServeCode::invalid_argument;
+    return code_of([&] { check_generation(g, fake_vocab, fake_max_model_len); }) == ServeCode::invalid_argument;
   };
   EXPECT_FALSE(refused([](Generation&) {}));
   EXPECT_TRUE(refused([](Generation& g) { g.prompt = {}; }));
@@ -316,7 +387,6 @@ TEST(Admission, RefusesWhatCanNeverWork) {
   EXPECT_TRUE(refused([](Generation& g) { g.stop.assign(17, "x"); }));
   EXPECT_TRUE(refused([](Generation& g) { g.stop = {""}; }));
   EXPECT_TRUE(refused([](Generation& g) { g.stop = {std::string(257, 'x')}; }));
-  EXPECT_TRUE(refused([](Generation& g) { g.stop = {"x"}; }, false));
 }
 
 }  // namespace

@@ -45,7 +45,7 @@ class GrpcServerTest : public ::testing::Test {
 
   Served served_{500us, {.max_requests = 8}};
   TextFront text_{test_tokenizer()};
-  GrpcServer server_{"127.0.0.1:0", served_.coordinator, text_, {"a model", "a version"}};
+  GrpcServer server_{"127.0.0.1:0", served_.coordinator, text_, served_.pool, {"a model", "a version"}};
   std::string address_ = "127.0.0.1:" + std::to_string(server_.port());
   std::shared_ptr<grpc::Channel> channel_ = grpc::CreateChannel(address_, grpc::InsecureChannelCredentials());
   std::unique_ptr<v1::Weft::Stub> stub_ = v1::Weft::NewStub(channel_);
@@ -115,6 +115,19 @@ TEST_F(GrpcServerTest, BadRequestsGetInvalidArgumentAndOneSentence) {
   EXPECT_TRUE(generate(ids({1}, 5)).status.ok());
 }
 
+TEST_F(GrpcServerTest, WithoutATokenizerThereIsNoTextAndNoStopString) {
+  const TextFront no_text(nullptr);
+  GrpcServer server("127.0.0.1:0", served_.coordinator, no_text, served_.pool, {});
+  stub_ = v1::Weft::NewStub(
+      grpc::CreateChannel("127.0.0.1:" + std::to_string(server.port()), grpc::InsecureChannelCredentials()));
+  v1::GenerateRequest request = ids({1}, 5);
+  const Result result = generate(request);
+  EXPECT_EQ(result.tokens, fake_answer({1}, 5, 0));
+  EXPECT_EQ(result.text, "");
+  request.add_stop("x");
+  EXPECT_EQ(generate(request).status.error_message(), "stop strings need text, and this model has no tokenizer");
+}
+
 // A client in another language, or none, can send bytes that are no request.
 TEST_F(GrpcServerTest, MalformedBytesAndInvalidUtf8AreInvalidArguments) {
   for (const std::string& bytes : {std::string("\x0a\x02\xc3\x28", 4), std::string("\xff\xff\xff\xff\xff"),
@@ -175,7 +188,7 @@ TEST_F(GrpcServerTest, AFullServerIsResourceExhausted) {
 
 // A client that leaves its stream alone gets no more than its window; then nothing moves.
 TEST_F(GrpcServerTest, AReaderThatTakesNothingIsCutOff) {
-  GrpcServer server("127.0.0.1:0", served_.coordinator, text_, {}, {.reader_timeout = 300ms});
+  GrpcServer server("127.0.0.1:0", served_.coordinator, text_, served_.pool, {}, {.reader_timeout = 300ms});
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 1);
   arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
@@ -248,7 +261,7 @@ TEST_F(GrpcServerTest, WhileDrainingNewCallsAreUnavailable) {
 }
 
 TEST_F(GrpcServerTest, MoreConnectionsThanAllowedAreTurnedAwayUntilOneCloses) {
-  GrpcServer server("localhost:0", served_.coordinator, text_, {}, {.max_connections = 2});
+  GrpcServer server("localhost:0", served_.coordinator, text_, served_.pool, {}, {.max_connections = 2});
   const auto ask = [&](v1::Weft::Stub& stub) {
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() + 10s);
@@ -276,7 +289,7 @@ TEST_F(GrpcServerTest, MoreConnectionsThanAllowedAreTurnedAwayUntilOneCloses) {
 TEST_F(GrpcServerTest, AddressesThatCannotBeHadAreRefused) {
   for (const std::string& address :
        {address_, std::string("nonsense"), std::string("127.0.0.1:99999"), std::string("127.0.0.1:")})
-    EXPECT_THROW(GrpcServer(address, served_.coordinator, text_, {}), InputError) << address;
+    EXPECT_THROW(GrpcServer(address, served_.coordinator, text_, served_.pool, {}), InputError) << address;
 }
 
 }  // namespace

@@ -89,7 +89,8 @@ TEST(RemoteLink, RestartsItsJobAndStreamsGoOn) {
                     return std::make_unique<ThreadJob>([=] { fake_worker(i, frames); });
                   },
                   {.first_delay_s = 0.001});
-  Coordinator coordinator(link, nullptr);
+  WorkPool pool(3);
+  Coordinator coordinator(link, pool);
   std::thread run([&] { EXPECT_EQ(coordinator.run([](bool) {}), ""); });
   while (!coordinator.model()) std::this_thread::sleep_for(1ms);
   EXPECT_EQ(coordinator.model()->vocab_size, fake_vocab);
@@ -127,7 +128,8 @@ TEST(RemoteLink, GivesUpAfterFailingForLong) {
   RemoteLink link("127.0.0.1", "127.0.0.1",
                   [](const WorkerInvitation& i) { return std::make_unique<ThreadJob>([=] { Puppet(i).hello(); }); },
                   {.restart_for_s = 0.2, .first_delay_s = 0.001});
-  Coordinator coordinator(link, nullptr);
+  WorkPool pool(3);
+  Coordinator coordinator(link, pool);
   EXPECT_THAT(coordinator.run([](bool) {}), ::testing::ContainsRegex("failed [0-9]+ times in a row over 0 s"));
 }
 
