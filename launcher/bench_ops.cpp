@@ -42,7 +42,7 @@ int run_bench_ops(const BenchOpsOptions& options, Report report) {
 }
 
 int run_bench_comm(const CommBenchPlan& plan, Report report) {
-  RankComm ranks = under_mpi_launcher() ? mpi_rank() : single_rank();
+  RankComm ranks = join_job();
   const int n = ranks.tensors->size();
   if (ranks.tensors->rank() == 0 && report.is_text())
     std::printf(

@@ -11,6 +11,8 @@
 
 namespace weft {
 
+constexpr double kStepTimeout = 10;  // seconds; the default of --step-timeout, and what counts where there is no such flag
+
 struct CommonOptions {
   std::string model;  // Hugging Face directory or GGUF file
   EngineConfig engine;

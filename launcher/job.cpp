@@ -1,6 +1,7 @@
 #include "launcher/job.h"
 
 #include <cstdio>
+#include <cstdlib>
 #include <thread>
 
 #include "kernels/core/log.h"
@@ -14,11 +15,21 @@ namespace {
   abort_job(1);
 }
 
+// mpirun ends the job because of that. Rank 0 speaks, or the others when it is rank 0 that was lost.
+[[noreturn]] void leave_lost_job(const std::string& sentence) {
+  if (!speaks_for_job()) let_rank_0_speak_first();
+  log_failure(sentence);
+  std::_Exit(1);
+}
+
 }  // namespace
 
+RankComm join_job(double step_timeout_s) {
+  return under_mpi_launcher() ? mpi_rank(silence_within(step_timeout_s), leave_lost_job) : single_rank();
+}
+
 int run_job(const CommonOptions& options, const std::function<void(Engine&)>& fn) {
-  std::unique_ptr<Engine> engine =
-      Engine::create(options.model, options.engine, under_mpi_launcher() ? mpi_rank() : single_rank());
+  std::unique_ptr<Engine> engine = Engine::create(options.model, options.engine, join_job());
   const Mesh mesh = engine->info().mesh;
   try {
     if (mesh.rank != 0) {

@@ -15,6 +15,10 @@ class WorkError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// This process's rank of its job, the only way to it. A rank that dies or is silent for long ends the process with a sentence on
+// stderr, unless the watch is told otherwise. step_timeout_s: within which that is noticed.
+RankComm join_job(double step_timeout_s = kStepTimeout);
+
 // Loads the model on all ranks of this job, runs fn on rank 0 while the others follow its steps, then
 // releases them. An error that leaves ranks behind in a step ends the whole job.
 int run_job(const CommonOptions& options, const std::function<void(Engine&)>& fn);

@@ -12,11 +12,11 @@
 #include "kernels/core/check.h"
 #include "kernels/core/log.h"
 #include "kernels/core/thread_pool.h"
+#include "launcher/job.h"
 #include "launcher/open_tokenizer.h"
 #include "launcher/serve_commands.h"
 #include "launcher/supervisor.h"
 #include "launcher/worker_command.h"
-#include "parallel/communicator.h"
 #include "parallel/network.h"
 #include "runtime/serve/coordinator.h"
 #include "runtime/serve/engine_loop.h"
@@ -115,9 +115,8 @@ int serve(EngineLink& link, const ServeOptions& options, StopSignals& signals) {
   server.stop(last_words_s);
   events.join();
   if (end.empty()) return 0;
-  if (!coordinator.model()) throw InputError(end);  // never served: a bad model, or no ranks
   log_failure(end);
-  return 1;
+  return coordinator.model() ? 1 : 2;  // 2: it never served, because of a bad model, or no ranks
 }
 
 int serve_with_workers(const ServeOptions& options) {
@@ -139,12 +138,22 @@ int serve_with_workers(const ServeOptions& options) {
 int serve_in_job(const ServeOptions& options) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // no rank outlives its mpirun
   StopSignals signals;
-  RankComm comm = mpi_rank();
+  RankComm comm = join_job(options.step_timeout_s);
   if (comm.host->rank() != 0) {
     Engine::create(options.common.model, options.common.engine, std::move(comm))->serve_steps();
     return 0;
   }
   LocalLink link;
+  std::atomic<bool> lost = false;
+  const auto lose = [&](const std::string& sentence) {
+    lost = true;
+    link.fail(sentence);
+  };
+  StepClock clock;
+  comm.watch->tell({.lost = lose, .beat = [&](uint64_t progress) {
+                      clock.note(link.stepping(), progress);
+                      if (now_s() > clock.moved() + options.step_timeout_s) lose(stood_still(options.step_timeout_s));
+                    }});
   int code = 1;
   std::exception_ptr refused;  // a port in use, a bad model
   std::thread front([&] {
@@ -154,6 +163,7 @@ int serve_in_job(const ServeOptions& options) {
       refused = std::current_exception();
       link.close();
     }
+    if (lost) std::_Exit(code);  // the engine's thread may wait for that rank for ever; mpirun ends the others
   });
   try {
     const std::unique_ptr<Engine> engine = Engine::create(options.common.model, options.common.engine, std::move(comm));

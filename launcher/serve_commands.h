@@ -19,7 +19,7 @@ struct ServeOptions {
   int max_requests = 512;                  // unfinished at a time
   int max_connections = 1024;              // open at a time
   double drain_timeout_s = 30;             // how long SIGTERM waits for running requests
-  double step_timeout_s = 10;              // a job that makes no progress for so long is started again
+  double step_timeout_s = kStepTimeout;    // a job that makes no progress for so long is started again
   double restart_timeout_s = 600;          // how long jobs that fail in a row are started again
   std::string log_level = "info";          // handed on to the ranks
 };
@@ -29,7 +29,7 @@ int run_serve(const ServeOptions& options);
 // environment where to connect.
 struct WorkerOptions {
   CommonOptions common;
-  double step_timeout_s = 10;  // of its server
+  double step_timeout_s = kStepTimeout;  // of its server
 };
 int run_worker(const WorkerOptions& options);
 

@@ -84,21 +84,17 @@ int run_rank_0(const WorkerOptions& options, RankComm comm) {
   CommandQueue commands;
   CommandReader reader(socket, commands);
   std::atomic<bool> stepping = false;
-  const std::unique_ptr<RankWatch> watch = std::move(comm.watch);
-  watch->start({.progress = [] { return parallel_regions.load(); },
-                .beat =
-                    [&](uint64_t progress) {
-                      FromWorker frame;
-                      frame.mutable_beat()->set_stepping(stepping);
-                      frame.mutable_beat()->set_progress(progress);
-                      socket.send(frame);
-                    },
-                .lost = [&](const std::string& sentence) { send_fatal(socket, sentence, true); }},
-               options.step_timeout_s);
+  comm.watch->tell({.lost = [&](const std::string& sentence) { send_fatal(socket, sentence, true); },
+                    .beat =
+                        [&](uint64_t progress) {
+                          FromWorker frame;
+                          frame.mutable_beat()->set_stepping(stepping);
+                          frame.mutable_beat()->set_progress(progress);
+                          socket.send(frame);
+                        }});
   try {
     const std::unique_ptr<Engine> engine = Engine::create(options.common.model, options.common.engine, std::move(comm));
     run_engine(*engine, commands, [&](const EngineEvent& event) { socket.send(to_frame(event)); }, stepping);
-    watch->stop();
     engine->stop_ranks();
     return 0;
   } catch (const InputError& e) {
@@ -111,19 +107,10 @@ int run_rank_0(const WorkerOptions& options, RankComm comm) {
 }
 
 int run_other_rank(const WorkerOptions& options, RankComm comm) {
-  const std::unique_ptr<RankWatch> watch = std::move(comm.watch);
-  watch->start({.progress = [] { return parallel_regions.load(); }, .beat = {}, .lost =
-                    [](const std::string&) {
-                      let_rank_0_speak_first();
-                      std::_Exit(1);
-                    }},
-               options.step_timeout_s);
   try {
     Engine::create(options.common.model, options.common.engine, std::move(comm))->serve_steps();
-    watch->stop();
     return 0;
   } catch (const InputError&) {  // agreed on by all ranks: rank 0 tells it
-    watch->stop();
     let_rank_0_speak_first();
     return 0;
   } catch (const std::exception&) {
@@ -138,7 +125,7 @@ int run_worker(const WorkerOptions& options) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // no rank outlives its mpirun or server
   RankComm comm;
   try {
-    comm = under_mpi_launcher() ? mpi_rank() : single_rank();
+    comm = join_job(options.step_timeout_s);
   } catch (const std::exception& e) {
     if (launched_rank() != 0) throw;
     send_fatal(*connect_to_coordinator(), e.what());

@@ -26,7 +26,9 @@ namespace weft {
 
 #ifndef WEFT_HAVE_MPI
 
-RankComm mpi_rank() { bad_input("this build has no MPI (WEFT_MPI=OFF): start one process without mpirun"); }
+RankComm mpi_rank(double, std::function<void(const std::string&)>) {
+  bad_input("this build has no MPI (WEFT_MPI=OFF): start one process without mpirun");
+}
 void abort_job(int code) { std::_Exit(code); }
 
 #else
@@ -257,7 +259,7 @@ void check_that_ranks_reach_each_other() {
 
 }  // namespace
 
-RankComm mpi_rank() {
+RankComm mpi_rank(double silence_s, std::function<void(const std::string&)> lost) {
   prepare_open_mpi();
   int provided = 0;
   check(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided));
@@ -272,7 +274,7 @@ RankComm mpi_rank() {
   MPI_Comm_free(&machine);
   HostLink link = connect_hosts(ranks.tensors->rank(), ranks.tensors->size(), ranks.local_size < ranks.tensors->size());
   ranks.host = std::move(link.comm);
-  ranks.watch = std::move(link.watch);
+  ranks.watch = std::make_unique<RankWatch>(std::move(link.watched), silence_s, RankWatch::Tell{.lost = std::move(lost)});
   return ranks;
 }
 

@@ -219,14 +219,14 @@ std::vector<RankComm> thread_ranks(int n) {
   std::vector<RankComm> ranks;
   for (int rank = 0; rank < n; ++rank) {
     ranks.push_back(
-        {std::make_unique<ThreadCommunicator>(world, rank), std::make_unique<ThreadHostComm>(world, rank), nullptr, rank, n});
+        {nullptr, std::make_unique<ThreadCommunicator>(world, rank), std::make_unique<ThreadHostComm>(world, rank), rank, n});
   }
   return ranks;
 }
 
 RankComm single_rank() {
   RankComm only = std::move(thread_ranks(1)[0]);
-  only.watch = std::make_unique<RankWatch>(0, std::vector<int>{});
+  only.watch = std::make_unique<RankWatch>(std::vector<RankWatch::Peer>{}, 0, RankWatch::Tell{});
   return only;
 }
 

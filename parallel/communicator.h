@@ -5,6 +5,7 @@
 // rank; no call waits for ever for a rank that said abort(). Waits yield the CPU.
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <stdexcept>
@@ -14,7 +15,6 @@
 #include "parallel/rank_watch.h"
 
 namespace weft {
-
 
 class CommError : public std::runtime_error {
  public:
@@ -68,9 +68,9 @@ class HostComm {
 
 // Both halves of one rank's connection, and where it sits.
 struct RankComm {
+  std::unique_ptr<RankWatch> watch;  // of processes; null for threads. First: it watches until all ranks have left MPI
   std::unique_ptr<Communicator> tensors;
   std::unique_ptr<HostComm> host;
-  std::unique_ptr<RankWatch> watch;  // between processes; null for threads
   int local_rank = 0, local_size = 1;  // among the ranks of this machine
 };
 
@@ -80,7 +80,10 @@ std::vector<RankComm> thread_ranks(int n);
 // Whether this process is one of several ranks that mpirun (or srun with PMIx) started, and which; rank 0 when it is not.
 bool under_mpi_launcher();
 int launched_rank();
-RankComm mpi_rank();  // initialises MPI (MPI_THREAD_FUNNELED); only if under_mpi_launcher()
+// Initialises MPI (MPI_THREAD_FUNNELED); only if under_mpi_launcher(). From here to the end of the RankComm a rank that dies, or is
+// silent for `silence_s`, is told to `lost` (RankWatch). Calls that wait for that rank then need not return: `lost` has to see to the
+// end of this process.
+RankComm mpi_rank(double silence_s, std::function<void(const std::string&)> lost);
 RankComm single_rank();
 // Ends the whole job with `code`: MPI_Abort if MPI is up, else std::_Exit. Any thread.
 [[noreturn]] void abort_job(int code);

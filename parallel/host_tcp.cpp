@@ -160,12 +160,14 @@ constexpr size_t kTokenChars = 32;
 
 enum class Purpose : int32_t { control = 0, watch = 1 };
 constexpr int kPurposes = 2;  // each rank makes a connection for each
+constexpr size_t kHostChars = 64;
 
 // The first bytes on a connection.
 struct Hello {
   char token[kTokenChars];
   int32_t rank;
   Purpose purpose;
+  char host[kHostChars];  // where the rank is; ends with a null
 };
 
 // Time does not depend on where they differ.
@@ -235,7 +237,7 @@ int HostListener::port() const {
 }
 
 std::string HostListener::invitation() const {
-  std::string text = cat(port(), ' ', token_);
+  std::string text = cat(port(), ' ', token_, ' ', host_name());
   for (const NetworkInterface& interface : interfaces_) text += ' ' + interface.address;
   return text;
 }
@@ -246,6 +248,7 @@ HostLink HostListener::accept(int size, std::chrono::milliseconds patience) {
   std::vector<Socket> peers[kPurposes];
   for (auto& sockets : peers)
     for (int rank = 1; rank < size; ++rank) sockets.emplace_back(-1);
+  std::vector<RankWatch::Peer> watched(size - 1);
   std::vector<Guest> guests;
   for (int missing = kPurposes * (size - 1); missing > 0;) {
     std::vector<pollfd> fds{{guests.size() < kMaxGuests ? socket_ : -1, POLLIN, 0}};
@@ -265,6 +268,8 @@ HostLink HostListener::accept(int size, std::chrono::milliseconds patience) {
         const bool known = equal_secret(std::string_view(guest.hello.token, kTokenChars), token_) && rank >= 1 && rank < size &&
                            purpose >= 0 && purpose < kPurposes;
         if (known && peers[purpose][rank - 1].fd() < 0 && guest.welcome()) {
+          guest.hello.host[kHostChars - 1] = '\0';
+          watched[rank - 1].host = guest.hello.host;
           peers[purpose][rank - 1] = std::move(guest.socket);
           --missing;
         }
@@ -277,21 +282,24 @@ HostLink HostListener::accept(int size, std::chrono::milliseconds patience) {
     }
   }
   auto& [control, watch] = peers;
-  std::vector<int> watched;
-  for (Socket& socket : watch) watched.push_back(socket.release());
-  return {std::make_unique<TcpHostComm>(std::move(control), 0, size), std::make_unique<RankWatch>(0, std::move(watched))};
+  for (int rank = 1; rank < size; ++rank) {
+    watched[rank - 1].rank = rank;
+    watched[rank - 1].socket.reset(watch[rank - 1].release());
+  }
+  return {std::make_unique<TcpHostComm>(std::move(control), 0, size), std::move(watched)};
 }
 
 HostLink join_host(const std::string& invitation, int rank, int size) {
   std::istringstream fields(invitation);
-  std::string token;
+  std::string token, host;
   int port = 0;
-  fields >> port >> token;
+  fields >> port >> token >> host;
   WEFT_CHECK_EQ(token.size(), kTokenChars);
   const std::vector<std::string> addresses{std::istream_iterator<std::string>(fields), {}};
   const auto connect = [&](Purpose purpose) {
-    Hello hello{.token = {}, .rank = rank, .purpose = purpose};
+    Hello hello{.token = {}, .rank = rank, .purpose = purpose, .host = {}};
     std::memcpy(hello.token, token.data(), kTokenChars);
+    host_name().copy(hello.host, kHostChars - 1);
     try {
       return Socket(connect_any(addresses, port, kJoinTimeout, std::as_bytes(std::span(&hello, 1))));
     } catch (const CommError& error) {
@@ -301,8 +309,9 @@ HostLink join_host(const std::string& invitation, int rank, int size) {
   };
   std::vector<Socket> control;
   control.push_back(connect(Purpose::control));
-  Socket watch = connect(Purpose::watch);
-  return {std::make_unique<TcpHostComm>(std::move(control), rank, size), std::make_unique<RankWatch>(rank, std::vector{watch.release()})};
+  std::vector<RankWatch::Peer> watched;
+  watched.push_back({0, host, FileDescriptor(connect(Purpose::watch).release())});
+  return {std::make_unique<TcpHostComm>(std::move(control), rank, size), std::move(watched)};
 }
 
 }  // namespace weft

@@ -12,10 +12,10 @@
 
 namespace weft {
 
-// A rank's connections for the control plane.
+// A rank's connections: for the control plane, and those to be watched.
 struct HostLink {
   std::unique_ptr<HostComm> comm;
-  std::unique_ptr<RankWatch> watch;
+  std::vector<RankWatch::Peer> watched;
 };
 
 // Rank 0's end before the others have come.
@@ -27,7 +27,7 @@ class HostListener {
   HostListener(const HostListener&) = delete;
   HostListener& operator=(const HostListener&) = delete;
 
-  // "port token address...", for the other ranks alone: whoever shows the token is let in.
+  // "port token host address...", for the other ranks alone: whoever shows the token is let in.
   std::string invitation() const;
   // Waits for ranks 1 .. size - 1; strangers are turned away. CommError names the ranks that do not come in time.
   HostLink accept(int size, std::chrono::milliseconds patience = std::chrono::seconds(15));

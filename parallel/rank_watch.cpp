@@ -1,108 +1,98 @@
 #include "parallel/rank_watch.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
-#include <chrono>
-#include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "kernels/core/check.h"
+#include "parallel/poll_until.h"
 
 namespace weft {
 namespace {
 
-constexpr double kBeat = 0.5;  // seconds
+constexpr double kBeat = 0.25, kArrival = 15;  // seconds; other ranks may need so long to reach rank 0, which speaks to none before
+constexpr uint64_t kGoodbye = std::numeric_limits<uint64_t>::max();
 
-double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
-
-// What rank 0 knows of another rank.
-struct Peer {
-  double heard;
+// What is known of another rank.
+struct Heard {
+  double when;
   uint64_t progress = 0;
+  bool left = false;
   unsigned char bytes[sizeof(uint64_t)];
   size_t got = 0;  // of bytes
 
-  // Takes what has come. False: the connection is closed.
+  // Takes what has come. False: the connection has closed without a goodbye.
   bool read(int socket) {
-    for (;;) {
+    while (!left) {
       const ssize_t n = ::recv(socket, bytes + got, sizeof bytes - got, MSG_DONTWAIT);
       if (n <= 0) return n < 0 && (errno == EAGAIN || errno == EINTR);
       got += static_cast<size_t>(n);
       if (got < sizeof bytes) continue;
       std::memcpy(&progress, bytes, sizeof progress);
       got = 0;
-      heard = now();
+      when = now_s();
+      left = progress == kGoodbye;
     }
+    return true;
   }
 };
 
-// Sleeps until a descriptor is ready, at most until then. False: the watch is to stop, which fds[0] tells.
-bool sleep_until_beat(std::vector<pollfd>& fds, double until) {
-  for (;;) {
-    const int left_ms = static_cast<int>(std::ceil(std::max(0.0, until - now()) * 1000));
-    if (::poll(fds.data(), fds.size(), left_ms) >= 0) return fds[0].revents == 0;
-    WEFT_CHECK(errno == EINTR, "poll");
-  }
-}
+std::string name(const RankWatch::Peer& peer) { return cat("rank ", peer.rank, " on host ", peer.host); }
 
 }  // namespace
 
-RankWatch::RankWatch(int rank, std::vector<int> sockets)
-    : rank_(rank), sockets_(std::move(sockets)), stop_(::eventfd(0, EFD_CLOEXEC)) {}
+RankWatch::RankWatch(std::vector<Peer> peers, double silence_s, Tell tell)
+    : peers_(std::move(peers)),
+      stop_(::eventfd(0, EFD_CLOEXEC)),
+      tell_(std::move(tell)),
+      thread_([this, silence_s] { watch(silence_s); }) {}
 
 RankWatch::~RankWatch() {
-  stop();
-  for (const int socket : sockets_) ::close(socket);
-  ::close(stop_);
-}
-
-void RankWatch::start(Tell tell, double silence_s) {
-  const auto ms = static_cast<unsigned>(silence_s * 1000);  // a host that is gone acknowledges nothing
-  for (const int socket : sockets_) ::setsockopt(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms);
-  thread_ = std::thread(
-      [this, tell = std::move(tell), silence_s] { rank_ == 0 ? watch_ranks(tell, silence_s) : report_to_rank_0(tell); });
-}
-
-void RankWatch::stop() {
-  if (!thread_.joinable()) return;
   const uint64_t one = 1;
-  WEFT_CHECK(::write(stop_, &one, sizeof one) == sizeof one, "eventfd");
+  WEFT_CHECK(::write(stop_.get(), &one, sizeof one) == sizeof one, "eventfd");
   thread_.join();
+  send(kGoodbye);
 }
 
-void RankWatch::watch_ranks(const Tell& tell, double silence_s) {
-  std::vector<pollfd> fds{{stop_, POLLIN, 0}};
-  for (const int socket : sockets_) fds.push_back({socket, POLLIN, 0});
-  std::vector<Peer> peers(sockets_.size(), Peer{.heard = now(), .bytes = {}});
-  for (double next_beat = now();;) {
-    if (!sleep_until_beat(fds, next_beat)) return;
-    uint64_t progress = tell.progress();
-    for (size_t i = 0; i < peers.size(); ++i) {
-      if (fds[i + 1].revents && !peers[i].read(sockets_[i])) return tell.lost(cat("rank ", i + 1, " is gone"));
-      if (now() - peers[i].heard > silence_s)
-        return tell.lost(
-            cat("rank ", i + 1, " was silent for ", silence_s, " s: it is stopped, or its host cannot be reached"));
-      progress += peers[i].progress;
+void RankWatch::tell(Tell tell) {
+  std::lock_guard lock(mutex_);
+  tell_ = std::move(tell);
+}
+
+// A peer that takes nothing more is noticed by its silence.
+void RankWatch::send(uint64_t word) const {
+  for (const Peer& peer : peers_) ::send(peer.socket.get(), &word, sizeof word, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+void RankWatch::watch(double silence_s) {
+  std::vector<pollfd> fds{{stop_.get(), POLLIN, 0}};
+  for (const Peer& peer : peers_) fds.push_back({peer.socket.get(), POLLIN, 0});
+  std::vector<Heard> heard(peers_.size(), Heard{.when = now_s() + kArrival, .bytes = {}});
+  for (double next_beat = now_s();;) {
+    poll_until(fds, next_beat);
+    if (fds[0].revents) return;
+    std::lock_guard lock(mutex_);
+    // Whoever was stopped himself, as all ranks are with their machine or container, has heard nobody in that time.
+    if (now_s() > next_beat + 1)
+      for (Heard& peer : heard) peer.when = now_s();
+    uint64_t progress = tell_.progress(), own = progress;
+    for (size_t i = 0; i < peers_.size(); ++i) {
+      if (fds[i + 1].revents && !heard[i].read(peers_[i].socket.get())) return tell_.lost(name(peers_[i]) + " is gone");
+      if (heard[i].left) {
+        fds[i + 1].fd = -1;
+        continue;
+      }
+      if (now_s() - heard[i].when > silence_s)
+        return tell_.lost(cat(name(peers_[i]), " was silent for ", silence_s, " s: it is stopped, or its host cannot be reached"));
+      progress += heard[i].progress;
     }
-    if (now() < next_beat) continue;
-    tell.beat(progress);
-    next_beat = now() + kBeat;
-  }
-}
-
-void RankWatch::report_to_rank_0(const Tell& tell) {
-  std::vector<pollfd> fds{{stop_, POLLIN, 0}, {sockets_.at(0), POLLRDHUP, 0}};
-  for (double next_beat = now(); sleep_until_beat(fds, next_beat); next_beat = now() + kBeat) {
-    const uint64_t progress = tell.progress();
-    const bool sent = ::send(sockets_[0], &progress, sizeof progress, MSG_NOSIGNAL | MSG_DONTWAIT) == sizeof progress;
-    if (fds[1].revents || (!sent && errno != EAGAIN)) return tell.lost("rank 0 is gone");
+    if (now_s() < next_beat) continue;
+    send(own);
+    tell_.beat(progress);
+    next_beat = now_s() + kBeat;
   }
 }
 

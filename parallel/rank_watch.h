@@ -1,43 +1,56 @@
 #pragma once
-// Notices a rank that is gone or stopped while the others wait for it. Every rank has a connection to rank 0 for nothing else,
-// and a thread: ranks tell rank 0 twice a second that they live and how far they are; a connection that closes is noticed at
-// once, silence after a while. Works before the model is loaded, while a step runs and while nothing does.
-#include <atomic>
+// Notices a rank that is gone or stopped while the others wait for it: before the model is loaded, while a step runs, while
+// nothing does, and while the ranks leave. Every rank has a connection to rank 0 for nothing else, and a thread. Both ends say four
+// times a second that they live and how far they are: a connection that closes without a goodbye is noticed at once, silence
+// after a while.
 #include <cstdint>
 #include <functional>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "kernels/core/thread_pool.h"
+#include "parallel/file_descriptor.h"
+
 namespace weft {
+
+// How long a rank may say nothing where a stop is to be noticed, told and acted upon within `seconds`.
+inline double silence_within(double seconds) { return 0.8 * seconds; }
 
 class RankWatch {
  public:
-  // sockets: on rank 0 the connection of rank r at r - 1, on the others only rank 0's; owned from now on.
-  RankWatch(int rank, std::vector<int> sockets);
-  // Stops, and closes the connections: to ranks that still watch this looks like a death.
-  ~RankWatch();
+  struct Peer {
+    int rank;
+    std::string host;
+    FileDescriptor socket;
+  };
+
+  // All are called on the watch's thread.
+  struct Tell {
+    std::function<void(const std::string&)> lost;  // a sentence that names a rank and its host; once, and the watch is over
+    std::function<void(uint64_t progress)> beat = [](uint64_t) {};  // changes while this rank or a peer computes
+    std::function<uint64_t()> progress = [] { return parallel_regions.load(); };  // of this rank
+  };
+
+  // Watches from now on. peers: on rank 0 every other rank, on the others rank 0.
+  RankWatch(std::vector<Peer> peers, double silence_s, Tell tell);
+  ~RankWatch();  // says goodbye
   RankWatch(const RankWatch&) = delete;
   RankWatch& operator=(const RankWatch&) = delete;
 
-  struct Tell {
-    std::function<uint64_t()> progress;             // of this rank; changes while it computes
-    std::function<void(uint64_t progress)> beat;    // rank 0, twice a second; changes while any rank computes
-    std::function<void(const std::string&)> lost;   // a sentence that names the rank; once, then nothing is told any more
-  };
-  // The functions are called on a thread of the watch. silence_s: how long a rank may say nothing.
-  void start(Tell tell, double silence_s);
-  // Before the ranks leave one after the other. The connections stay open.
-  void stop();
+  // Replaces who is told; no call to the former ones is under way when this returns.
+  void tell(Tell tell);
 
  private:
-  void watch_ranks(const Tell& tell, double silence_s);
-  void report_to_rank_0(const Tell& tell);
+  void watch(double silence_s);
+  void send(uint64_t word) const;
 
-  const int rank_;
-  const std::vector<int> sockets_;
-  int stop_;  // an eventfd
-  std::thread thread_;
+  const std::vector<Peer> peers_;
+  const FileDescriptor stop_;  // an eventfd
+  std::mutex mutex_;
+  Tell tell_;  // guarded by mutex_
+  std::thread thread_;  // last: it uses the others
 };
 
 }  // namespace weft

@@ -6,6 +6,7 @@
 #include <variant>
 #include <vector>
 
+#include "parallel/poll_until.h"
 #include "runtime/engine/engine.h"
 #include "runtime/engine/request.h"
 
@@ -38,6 +39,19 @@ struct EngineEnded {
 };
 
 using EngineEvent = std::variant<EngineReady, StepBegins, std::vector<TokenEvent>, EngineStats, EngineLost, EngineEnded>;
+
+// Tells a slow step from one that has stopped, from signs of life that come again and again.
+class StepClock {
+ public:
+  // progress: a number that changes while any rank computes.
+  void note(bool stepping, uint64_t progress);
+  double moved() const { return moved_; }  // now_s() when it last computed something or had nothing to do
+
+ private:
+  uint64_t progress_ = 0;
+  double moved_ = now_s();
+};
+std::string stood_still(double seconds);  // the sentence about it
 
 class EngineLink {
  public:

@@ -66,6 +66,13 @@ void run_engine(Engine& engine, CommandQueue& commands, const std::function<void
   }
 }
 
+void StepClock::note(bool stepping, uint64_t progress) {
+  if (!stepping || progress != progress_) moved_ = now_s();
+  progress_ = progress;
+}
+
+std::string stood_still(double seconds) { return cat("a step made no progress for ", seconds, " s (--step-timeout)"); }
+
 void LocalLink::run(Engine& engine) {
   run_engine(engine, commands_, [&](EngineEvent event) { events_.push(std::move(event)); }, stepping_);
   events_.push(EngineEnded{});

@@ -23,7 +23,9 @@ class LocalLink final : public EngineLink {
  public:
   // On the engine's own thread, until close(). What a step throws passes through.
   void run(Engine& engine);
-  void fail(const std::string& sentence);  // there is no engine, or no more
+  // Any thread: there is no engine, or no more.
+  void fail(const std::string& sentence);
+  bool stepping() const { return stepping_; }
 
   void submit(const Request& request) override { commands_.push(request); }
   void cancel(RequestId id) override { commands_.push(id); }

@@ -5,7 +5,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <bit>
 #include <cerrno>
@@ -22,18 +21,6 @@
 namespace weft {
 
 static_assert(std::endian::native == std::endian::little);
-
-FileDescriptor& FileDescriptor::operator=(FileDescriptor&& other) noexcept {
-  if (this != &other) reset(other.release());
-  return *this;
-}
-
-void FileDescriptor::reset(int fd) {
-  if (fd_ >= 0) ::close(fd_);
-  fd_ = fd;
-}
-
-int FileDescriptor::release() { return std::exchange(fd_, -1); }
 
 std::string frame_of(const google::protobuf::MessageLite& message) {
   const size_t size = message.ByteSizeLong();

@@ -5,6 +5,8 @@
 #include <mutex>
 #include <string>
 
+#include "parallel/file_descriptor.h"
+
 namespace google::protobuf {
 class MessageLite;
 }
@@ -12,23 +14,6 @@ class MessageLite;
 namespace weft {
 
 constexpr uint32_t max_frame_bytes = 64 << 20;
-
-// An open file descriptor.
-class FileDescriptor {
- public:
-  explicit FileDescriptor(int fd = -1) : fd_(fd) {}
-  FileDescriptor(FileDescriptor&& other) noexcept : fd_(other.release()) {}
-  FileDescriptor& operator=(FileDescriptor&& other) noexcept;
-  ~FileDescriptor() { reset(); }
-
-  int get() const { return fd_; }
-  explicit operator bool() const { return fd_ >= 0; }
-  void reset(int fd = -1);
-  int release();
-
- private:
-  int fd_;
-};
 
 // A message as it travels; empty if it is too large.
 std::string frame_of(const google::protobuf::MessageLite& message);

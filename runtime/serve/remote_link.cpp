@@ -1,19 +1,18 @@
 #include "runtime/serve/remote_link.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <chrono>
 #include <cmath>
 #include <deque>
 
 #include "kernels/core/check.h"
+#include "parallel/poll_until.h"
+#include "parallel/rank_watch.h"
 #include "runtime/serve/conversions.h"
 
 namespace weft {
@@ -26,17 +25,6 @@ constexpr uint32_t max_login_bytes = 1024;
 constexpr size_t max_visitors = 64;
 constexpr int last_words_ms = 90;  // a death is to be told within 100 ms
 constexpr double login_s = 1, drain_s = 10, silent_s = 2;
-
-double now_s() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
-
-// Sleeps until a descriptor is ready or the clock shows `until`.
-void wait(std::vector<pollfd>& fds, double until) {
-  for (;;) {
-    const double left_ms = std::clamp((until - now_s()) * 1000, 0.0, 1e9);
-    if (::poll(fds.data(), fds.size(), static_cast<int>(std::ceil(left_ms))) >= 0) return;
-    WEFT_CHECK(errno == EINTR, "poll");
-  }
-}
 
 std::string random_token() {
   unsigned char bytes[32];
@@ -139,7 +127,7 @@ bool RemoteLink::start_again() {
   const double pause_s = std::min(policy_.longest_delay_s, policy_.first_delay_s * std::pow(2, failures_ - 1));
   for (const double until = now_s() + pause_s; !closing_ && now_s() < until;) {
     std::vector<pollfd> fds{{wake_.get(), POLLIN, 0}};
-    wait(fds, until);
+    poll_until(fds, until);
     uint64_t wakes = 0;
     [[maybe_unused]] const ssize_t n = ::read(wake_.get(), &wakes, sizeof wakes);
   }
@@ -155,7 +143,7 @@ bool RemoteLink::connect() {
   while (!closing_) {
     std::vector<pollfd> fds{{wake_.get(), POLLIN, 0}, {listener_.get(), POLLIN, 0}, {job_->ended_fd(), POLLIN, 0}};
     for (const Visitor& visitor : visitors) fds.push_back({visitor.end->fd(), POLLIN, 0});
-    wait(fds, visitors.empty() ? HUGE_VAL : visitors.front().until);
+    poll_until(fds, visitors.empty() ? HUGE_VAL : visitors.front().until);
 
     bool input = fds[1].revents != 0;
     for (size_t i = 0; i < visitors.size(); ++i) {
@@ -178,7 +166,8 @@ bool RemoteLink::connect() {
 void RemoteLink::welcome(std::unique_ptr<FrameEnd> worker) {
   peer_ = std::move(worker);
   break_when_silent(peer_->fd(), policy_.step_timeout_s);
-  heard_ = moved_ = now_s();
+  heard_ = now_s();
+  clock_ = {};
   has_served_ = false;
   std::lock_guard lock(mutex_);
   connected_ = true;
@@ -204,18 +193,18 @@ EngineEvent RemoteLink::follow() {
 
     const short wanted = peer_->has_queued() ? POLLIN | POLLOUT : POLLIN;
     std::vector<pollfd> fds{{wake_.get(), POLLIN, 0}, {peer_->fd(), wanted, 0}, {job_->ended_fd(), POLLIN, 0}};
-    wait(fds, std::min(heard_, moved_) + policy_.step_timeout_s);
+    const double silence_s = silence_within(policy_.step_timeout_s);
+    poll_until(fds, std::min(heard_ + silence_s, clock_.moved() + policy_.step_timeout_s));
     uint64_t wakes = 0;
     [[maybe_unused]] const ssize_t n = ::read(wake_.get(), &wakes, sizeof wakes);
     if (fds[1].revents & ~POLLOUT) {
       if (!peer_->read()) return lost(job_->why_it_ended());
     } else if (fds[2].revents) {
       return lost(job_->why_it_ended());
-    } else if (now_s() >= heard_ + policy_.step_timeout_s) {
-      return lost(cat("rank 0 was silent for ", policy_.step_timeout_s,
-                      " s (--step-timeout): it is stopped, or its host cannot be reached"));
-    } else if (now_s() >= moved_ + policy_.step_timeout_s) {
-      return lost(cat("a step made no progress for ", policy_.step_timeout_s, " s (--step-timeout)"));
+    } else if (now_s() >= heard_ + silence_s) {
+      return lost(cat("rank 0 was silent for ", silence_s, " s: it is stopped, or its host cannot be reached"));
+    } else if (now_s() >= clock_.moved() + policy_.step_timeout_s) {
+      return lost(stood_still(policy_.step_timeout_s));
     }
   }
 }
@@ -228,13 +217,12 @@ std::optional<EngineEvent> RemoteLink::event_of(const FromWorker& frame) {
       return from_proto(frame.hello().info());
     case FromWorker::kTokens:
       has_served_ = true;
-      moved_ = heard_;
       return from_proto(frame.tokens());
     case FromWorker::kStepBegins: return StepBegins{{frame.step_begins().ids().begin(), frame.step_begins().ids().end()}};
     case FromWorker::kStats: return from_proto(frame.stats());
     case FromWorker::kFatal:
       return lost(frame.fatal().rank_lost() ? why_lost(frame.fatal().sentence()) : frame.fatal().sentence());
-    case FromWorker::kBeat: return note(frame.beat()), std::nullopt;
+    case FromWorker::kBeat: return clock_.note(frame.beat().stepping(), frame.beat().progress()), std::nullopt;
     default: return lost("rank 0 sent a frame of unknown kind");
   }
 }
@@ -243,11 +231,6 @@ std::optional<EngineEvent> RemoteLink::event_of(const FromWorker& frame) {
 std::string RemoteLink::why_lost(const std::string& sentence) {
   pollfd ended{job_->ended_fd(), POLLIN, 0};
   return ::poll(&ended, 1, last_words_ms) > 0 ? job_->why_it_ended() : sentence;
-}
-
-void RemoteLink::note(const v1::worker::Beat& beat) {
-  if (!beat.stepping() || beat.progress() != progress_) moved_ = heard_;
-  progress_ = beat.progress();
 }
 
 // The next call of next() ends what is left of the job, and starts another.
@@ -280,7 +263,7 @@ EngineEvent RemoteLink::end_job() {
       peer_->flush();
       const short wanted = peer_->has_queued() ? POLLIN | POLLOUT : POLLIN;
       std::vector<pollfd> fds{{job_->ended_fd(), POLLIN, 0}, {open ? peer_->fd() : -1, wanted, 0}};
-      wait(fds, std::min(end, heard_ + silent_s));
+      poll_until(fds, std::min(end, heard_ + silent_s));
       if (fds[0].revents) break;
       if (fds[1].revents & ~POLLOUT) open = peer_->read();
       for (FromWorker ignored; peer_->take(ignored) == FrameEnd::Taken::message;) heard_ = now_s();

@@ -15,7 +15,6 @@
 namespace weft {
 
 namespace v1::worker {
-class Beat;
 class FromWorker;
 class ToWorker;
 }  // namespace v1::worker
@@ -38,7 +37,7 @@ struct WorkerInvitation {
 };
 
 struct LinkPolicy {
-  // A job whose rank 0 is silent for so long, or whose step does so long without any rank computing anything, has stopped.
+  // Within this time it is noticed that rank 0 is silent; a step in which no rank computes anything for so long has stopped.
   double step_timeout_s = 10;
   // Jobs that fail in a row, without a token in between, are started again for so long; a job that stayed up for
   // `stable_s` begins a new row.
@@ -69,7 +68,6 @@ class RemoteLink final : public EngineLink {
   EngineEvent follow();
   std::optional<EngineEvent> event_of(const v1::worker::FromWorker& frame);
   std::string why_lost(const std::string& sentence);
-  void note(const v1::worker::Beat& beat);
   EngineEvent lost(const std::string& sentence);
   EngineEvent end_job();
   void send(const v1::worker::ToWorker& frame);
@@ -88,8 +86,8 @@ class RemoteLink final : public EngineLink {
   bool was_ready_ = false;                   // some job
   bool has_served_ = false;                  // this job: it gave a token
   double ready_since_ = 0;                   // this job; 0: it is not ready
-  double heard_ = 0, moved_ = 0;             // when it last spoke, and last computed something or had nothing to do
-  uint64_t progress_ = 0;
+  double heard_ = 0;                         // when it last spoke
+  StepClock clock_;                          // of this job
   int failures_ = 0;                         // in a row
   double row_began_ = 0;
 

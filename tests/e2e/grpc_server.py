@@ -14,6 +14,24 @@ import weft
 TINY = os.path.join(weft.GOLDEN, "llama3")  # has a tokenizer and no chat template
 
 
+def descendants(parent):
+    """{pid: command line} of every process below it."""
+    children, parents = {}, {}
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as f:
+                parents[int(pid)] = int(f.read().rsplit(")", 1)[1].split()[1])
+            with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="replace") as f:
+                children[int(pid)] = f.read().replace("\0", " ").strip()
+        except OSError:
+            continue
+    found, wanted = {}, {parent}
+    while wanted:
+        wanted = {pid for pid, above in parents.items() if above in wanted and pid not in found}
+        found.update({pid: children.get(pid, "") for pid in wanted})
+    return found
+
+
 class Server:
     """A running server; `with Server(model, "--ranks", "2") as server:` ends it with SIGTERM."""
 
@@ -42,26 +60,12 @@ class Server:
                 break
         self._ready.set()
 
-    def descendants(self, parent=None):
-        """{pid: command line} of every process below the server."""
-        children, parents = {}, {}
-        for pid in filter(str.isdigit, os.listdir("/proc")):
-            try:
-                with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as f:
-                    parents[int(pid)] = int(f.read().rsplit(")", 1)[1].split()[1])
-                with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="replace") as f:
-                    children[int(pid)] = f.read().replace("\0", " ").strip()
-            except OSError:
-                continue
-        found, wanted = {}, {parent or self.process.pid}
-        while wanted:
-            wanted = {pid for pid, above in parents.items() if above in wanted and pid not in found}
-            found.update({pid: children.get(pid, "") for pid in wanted})
-        return found
+    def descendants(self):
+        return descendants(self.process.pid)
 
-    def ranks(self):
+    def ranks(self, command="worker"):
         """Process ids of the workers."""
-        return sorted(pid for pid, command in self.descendants().items() if command.startswith(f"{weft.BIN} worker"))
+        return sorted(pid for pid, line in self.descendants().items() if line.startswith(f"{weft.BIN} {command}"))
 
     def stop(self, sig=signal.SIGTERM, timeout=60):
         """Ends the server; returns its exit code. Nothing may be left of it."""

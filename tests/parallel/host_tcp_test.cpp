@@ -21,7 +21,9 @@ namespace {
 
 using namespace std::string_literals;
 
-// Connects n ranks over loopback and runs body(rank's connection) on a thread each.
+using Watched = std::vector<RankWatch::Peer>;
+
+// Connects n ranks over loopback and runs body(rank's connection, those to be watched) on a thread each.
 template <class Body>
 void run_tcp_ranks(int n, const Body& body) {
   HostListener listener(false);
@@ -32,8 +34,7 @@ void run_tcp_ranks(int n, const Body& body) {
       RankComm ranks;
       HostLink link = rank == 0 ? listener.accept(n) : join_host(invitation, rank, n);
       ranks.host = std::move(link.comm);
-      ranks.watch = std::move(link.watch);
-      body(ranks);
+      body(ranks, std::move(link.watched));
     });
   }
   for (std::thread& thread : threads) thread.join();
@@ -41,9 +42,9 @@ void run_tcp_ranks(int n, const Body& body) {
 
 int connect_to(const std::string& invitation) {
   std::istringstream fields(invitation);
-  std::string token, address;
+  std::string token, host, address;
   int port = 0;
-  fields >> port >> token >> address;
+  fields >> port >> token >> host >> address;
   sockaddr_in target{};
   target.sin_family = AF_INET;
   target.sin_port = htons(static_cast<uint16_t>(port));
@@ -56,7 +57,7 @@ int connect_to(const std::string& invitation) {
 TEST(HostTcp, RunsTheHostCases) {
   for (const RankCase& rank_case : comm_cases()) {
     if (std::string_view(rank_case.name).substr(0, 5) != "host_") continue;
-    for (const int n : {1, 2, 4}) run_tcp_ranks(n, rank_case.body);
+    for (const int n : {1, 2, 4}) run_tcp_ranks(n, [&](RankComm& ranks, Watched) { rank_case.body(ranks); });
   }
 }
 
@@ -83,7 +84,7 @@ TEST(HostTcp, StrangersAreTurnedAway) {
 }
 
 TEST(HostTcp, AVanishedPeerIsAnError) {
-  run_tcp_ranks(3, [](RankComm& ranks) {
+  run_tcp_ranks(3, [](RankComm& ranks, Watched) {
     HostComm& host = *ranks.host;
     if (host.rank() == 0) return;  // closes its connections
     try {
@@ -93,7 +94,7 @@ TEST(HostTcp, AVanishedPeerIsAnError) {
       EXPECT_STREQ(error.what(), "rank 0 closed its connection");
     }
   });
-  run_tcp_ranks(2, [](RankComm& ranks) {
+  run_tcp_ranks(2, [](RankComm& ranks, Watched) {
     if (ranks.host->rank() != 0) return;
     EXPECT_THROW(ranks.host->barrier(), CommError);
   });
@@ -106,10 +107,10 @@ struct Told {
   std::string lost;
   std::vector<uint64_t> beats;
 
-  RankWatch::Tell tell(std::function<uint64_t()> progress) {
-    return {.progress = std::move(progress),
+  RankWatch::Tell tell() {
+    return {.lost = [this](const std::string& s) { std::lock_guard lock(mutex); lost = s; changed.notify_all(); },
             .beat = [this](uint64_t p) { std::lock_guard lock(mutex); beats.push_back(p); changed.notify_all(); },
-            .lost = [this](const std::string& s) { std::lock_guard lock(mutex); lost = s; changed.notify_all(); }};
+            .progress = [] { return 0; }};
   }
   template <class Done>
   bool wait(const Done& done) {
@@ -118,45 +119,71 @@ struct Told {
   }
 };
 
+RankWatch::Tell computing(std::atomic<uint64_t>& progress) {
+  return {.lost = [](const std::string& sentence) { ADD_FAILURE() << sentence; }, .progress = [&] { return ++progress; }};
+}
+
 TEST(RankWatch, AClosedConnectionIsNoticedAtOnceAndSilenceAfterAWhile) {
   for (const bool closes : {true, false}) {
     Told told;
-    run_tcp_ranks(3, [&](RankComm& ranks) {
+    run_tcp_ranks(3, [&](RankComm& ranks, Watched watched) {
       const int rank = ranks.host->rank();
       std::atomic<uint64_t> progress = 0;
+      if (rank == 2) {  // never watches, nor says goodbye
+        const uint64_t alive = 7;
+        EXPECT_EQ(::send(watched[0].socket.get(), &alive, sizeof alive, 0), 8);
+        EXPECT_EQ(watched[0].host, host_name());
+        ranks.host->barrier();
+        if (closes) watched.clear();
+        ranks.host->barrier();
+        return;
+      }
+      RankWatch watch(std::move(watched), 1.0, rank == 0 ? told.tell() : computing(progress));
       if (rank == 0) {
-        ranks.watch->start(told.tell([] { return 0; }), 1.0);
         EXPECT_TRUE(told.wait([&] { return told.beats.size() >= 3; }));
         EXPECT_NE(told.beats.front(), told.beats.back()) << "rank 1 computes";
-        ranks.host->barrier();
+      }
+      ranks.host->barrier();
+      if (rank == 0) {
         const auto begin = std::chrono::steady_clock::now();
         EXPECT_TRUE(told.wait([&] { return !told.lost.empty(); }));
         const auto took = std::chrono::steady_clock::now() - begin;
-        EXPECT_THAT(told.lost, ::testing::StartsWith(closes ? "rank 2 is gone" : "rank 2 was silent for 1 s"));
+        EXPECT_THAT(told.lost, ::testing::StartsWith(cat("rank 2 on host ", host_name(), closes ? " is gone" : " was silent for 1 s")));
         if (closes) EXPECT_LT(took, std::chrono::milliseconds(400));
-      } else {
-        ranks.watch->start({.progress = [&] { return ++progress; }, .beat = {}, .lost = [](const std::string&) {}}, 1.0);
-        ranks.host->barrier();
-        if (rank == 2) closes ? ranks.watch.reset() : ranks.watch->stop();
       }
       ranks.host->barrier();
-      if (ranks.watch) ranks.watch->stop();  // before `progress` goes
     });
   }
 }
 
-TEST(RankWatch, StoppedWatchesTellNothing) {
+TEST(RankWatch, OtherRanksWatchRank0) {
   Told told;
-  run_tcp_ranks(2, [&](RankComm& ranks) {
-    ranks.watch->start(told.tell([] { return 0; }), 0.2);
-    ranks.watch->stop();
+  run_tcp_ranks(2, [&](RankComm& ranks, Watched watched) {
+    if (ranks.host->rank() == 0) {
+      const uint64_t alive = 7;
+      EXPECT_EQ(::send(watched[0].socket.get(), &alive, sizeof alive, 0), 8);
+    } else {
+      RankWatch watch(std::move(watched), 1.0, told.tell());
+      EXPECT_TRUE(told.wait([&] { return !told.lost.empty(); }));
+      EXPECT_THAT(told.lost, ::testing::StartsWith(cat("rank 0 on host ", host_name(), " was silent for 1 s")));
+    }
     ranks.host->barrier();
+  });
+}
+
+TEST(RankWatch, WhoSaysGoodbyeIsNotLost) {
+  Told told;
+  run_tcp_ranks(2, [&](RankComm& ranks, Watched watched) {
+    auto watch = std::make_unique<RankWatch>(std::move(watched), 0.6, told.tell());
+    ranks.host->barrier();
+    if (ranks.host->rank() == 1) watch.reset();
+    std::this_thread::sleep_for(std::chrono::milliseconds(1500));
   });
   EXPECT_EQ(told.lost, "");
 }
 
 TEST(HostTcp, CallsOutOfStepAreAnError) {
-  run_tcp_ranks(2, [](RankComm& ranks) {
+  run_tcp_ranks(2, [](RankComm& ranks, Watched) {
     if (ranks.host->rank() == 0) {
       ranks.host->publish({});
     } else {
@@ -195,13 +222,13 @@ TEST(HostTcp, RanksThatDoNotComeAreNamed) {
 TEST(HostTcp, TriesEveryAddress) {
   HostListener listener(false);
   std::istringstream fields(listener.invitation());
-  std::string port, token;
-  fields >> port >> token;
-  std::thread peer([&] { join_host(cat(port, ' ', token, " 192.0.2.1 127.0.0.2 127.0.0.1"), 1, 2).comm->barrier(); });
+  std::string port, token, host;
+  fields >> port >> token >> host;
+  std::thread peer([&] { join_host(cat(port, ' ', token, " host 192.0.2.1 127.0.0.2 127.0.0.1"), 1, 2).comm->barrier(); });
   listener.accept(2).comm->barrier();
   peer.join();
   try {
-    join_host(cat("1 ", token, " 127.0.0.1 127.0.0.2 nonsense"), 1, 2);
+    join_host(cat("1 ", token, " host 127.0.0.1 127.0.0.2 nonsense"), 1, 2);
     ADD_FAILURE();
   } catch (const CommError& error) {
     EXPECT_THAT(error.what(), testing::HasSubstr("rank 1 found no way to rank 0: port 1 could not be reached"));

@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <string>
 #include <thread>
 
@@ -99,7 +100,10 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "start this test with mpirun\n");
     return 2;
   }
-  weft::RankComm ranks = weft::mpi_rank();
+  weft::RankComm ranks = weft::mpi_rank(20, [](const std::string& sentence) {
+    std::fprintf(stderr, "%s\n", sentence.c_str());
+    std::_Exit(1);
+  });
   const std::string mode = argc > 1 ? argv[1] : "cases";
   if (mode == "abort") return weft::run_abort(ranks);
   if (mode == "idle") return weft::run_idle(ranks, std::atoi(argv[2]));
