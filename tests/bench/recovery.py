@@ -12,16 +12,12 @@ import sys
 import threading
 import time
 
-PYTHON = os.environ.get("WEFT_PYTHON", "")
-if PYTHON and os.path.abspath(PYTHON) != sys.executable and "WEFT_PYTHON_RUNS" not in os.environ:
-    os.environ["WEFT_PYTHON_RUNS"] = "1"
-    os.execv(PYTHON, [PYTHON, *sys.argv])
-
 import measure
 
 sys.path.insert(0, os.path.join(measure.SOURCE, "tests", "e2e"))
-import grpc
 import weft
+weft.use_weft_python()
+import grpc
 from grpc_server import Server, python_client
 
 pb, stubs = python_client()

@@ -3,15 +3,11 @@
 import os
 import socket
 import struct
-import sys
 import time
 import unittest
 
-PYTHON = os.environ.get("WEFT_PYTHON", "")
-if PYTHON and os.path.abspath(PYTHON) != sys.executable and "WEFT_PYTHON_RUNS" not in os.environ:
-    os.environ["WEFT_PYTHON_RUNS"] = "1"
-    os.execv(PYTHON, [PYTHON, *sys.argv])
-
+import weft
+weft.use_weft_python()
 from grpc_server import Server, TINY, python_client
 
 CLIENT = python_client()

@@ -9,7 +9,6 @@ import unittest
 import weft
 from grpc_server import Server
 
-PYTHON = os.environ.get("WEFT_PYTHON", "")
 MODEL = os.path.join(weft.GOLDEN, "llama3")
 TEMPLATE = os.path.join(weft.SOURCE, "tests", "golden", "text", "templates", "agent.jinja")
 
@@ -20,7 +19,7 @@ def page():
 
 
 class ServingPage(unittest.TestCase):
-    @unittest.skipUnless(PYTHON, "WEFT_PYTHON does not name a Python with grpcio-tools")
+    @unittest.skipUnless(weft.PYTHON, "WEFT_PYTHON does not name a Python with grpcio-tools")
     def test_python_runs_as_written(self):
         client, *pieces = re.findall(r"```python\n(.*?)```", page(), re.DOTALL)
         self.assertLessEqual(len(client.strip().splitlines()), 15)
@@ -31,7 +30,7 @@ class ServingPage(unittest.TestCase):
             os.symlink(TEMPLATE, os.path.join(model, "chat_template.jinja"))
             with Server(model) as server:
                 for code in (client, client + "".join(pieces) + "print(len(ids) > 100 and all(answers) and bool(first.token_ids))"):
-                    done = subprocess.run([PYTHON, "-c", code, server.address, "Hi"], cwd=weft.SOURCE, capture_output=True,
+                    done = subprocess.run([weft.PYTHON, "-c", code, server.address, "Hi"], cwd=weft.SOURCE, capture_output=True,
                                           text=True, timeout=60, check=False)
                     self.assertEqual(done.returncode, 0, done.stderr)
                     self.assertRegex(done.stdout, r"\n\d+ tokens, the first after \d")

@@ -1,6 +1,7 @@
 """Runs the built `weft` command, alone and under mpirun. Plain standard library.
 
-Environment: WEFT_BIN the command, WEFT_SMOLLM2 the GGUF of SmolLM2-135M-Instruct (tests of the real model are skipped without).
+Environment: WEFT_BIN the command, WEFT_SMOLLM2 the GGUF of SmolLM2-135M-Instruct (tests of the real model are skipped without),
+WEFT_PYTHON a Python that has the packages tests/run installs.
 """
 import array
 import json
@@ -8,18 +9,27 @@ import os
 import signal
 import struct
 import subprocess
+import sys
 import unittest
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 GOLDEN = os.path.join(SOURCE, "tests", "golden", "models")
 BIN = os.environ.get("WEFT_BIN", os.path.join(SOURCE, "build", "weft"))
 SMOLLM2 = os.environ.get("WEFT_SMOLLM2", "")
+PYTHON = os.environ.get("WEFT_PYTHON", "")
 LOG_LINE = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (?:debug|info|warning|error) weft: "  # of a server
 needs_smollm2 = unittest.skipUnless(os.path.exists(SMOLLM2), "WEFT_SMOLLM2 does not name the model file")
 
 
 # Some tests put another file system in the place of /tmp: what lies there is then gone.
 UNDER_TMP = any(os.path.realpath(path).startswith(("/tmp/", "/var/tmp/")) for path in (SOURCE, BIN))
+
+
+def use_weft_python():
+    """Begins the script again under WEFT_PYTHON; returns where it runs there already, or none is named."""
+    if PYTHON and os.path.abspath(PYTHON) != sys.executable and "WEFT_PYTHON_RUNS" not in os.environ:
+        os.environ["WEFT_PYTHON_RUNS"] = "1"
+        os.execv(PYTHON, [PYTHON, *sys.argv])
 
 
 class Finished:

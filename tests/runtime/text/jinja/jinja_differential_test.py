@@ -19,10 +19,9 @@ import subprocess
 import sys
 import warnings
 
-PYTHON = os.environ.get("WEFT_PYTHON", "")
-if PYTHON and os.path.abspath(PYTHON) != sys.executable and "WEFT_PYTHON_RUNS" not in os.environ:
-    os.environ["WEFT_PYTHON_RUNS"] = "1"
-    os.execv(PYTHON, [PYTHON, *sys.argv])
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), *[os.pardir] * 3, "e2e"))
+import weft
+weft.use_weft_python()
 
 import jinja2
 import jinja2.ext
