@@ -33,8 +33,9 @@ struct TokenEvent {
   FinishReason finish = FinishReason::none;
   uint64_t fingerprint = 0;  // XXH3-64 of the f32 logits of all positions of this request sampled so far, in
                              // order
+  int cached_tokens = 0;     // of the request's ids, those whose K and V were reused, not computed
   std::string error;         // one sentence when finish == error
-  std::vector<float> logits;  // raw, of the whole vocabulary; empty unless the request wants them
+  std::vector<float> logits{};  // raw, of the whole vocabulary; empty unless the request wants them
 };
 
 }  // namespace weft

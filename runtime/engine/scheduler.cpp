@@ -101,7 +101,8 @@ void Scheduler::admit(int64_t& budget) {
       return;
     }
     for (int64_t i = 0; i < wanted; ++i) sequence.blocks.push_back(blocks_.allocate());
-    cached_tokens_ += sequence.computed;
+    sequence.cached = sequence.computed;
+    cached_tokens_ += sequence.cached;
     waiting_.pop_front();
     running_.push_back(&sequence);
     sequence.scheduled = std::min(sequence.pending(), budget);

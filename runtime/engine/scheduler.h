@@ -41,6 +41,7 @@ class Scheduler {
   int64_t preemptions() const { return preemptions_; }
   // Positions taken from the prefix cache so far.
   int64_t cached_tokens() const { return cached_tokens_; }
+  int64_t cached_tokens(RequestId id) const { return sequences_.at(id).cached; }  // since it was last admitted
   std::span<const int32_t> ids(RequestId id) const { return sequences_.at(id).ids; }
 
   // The next step, never empty while has_work(). After running it: completed() once, then append() for each
@@ -65,6 +66,7 @@ class Scheduler {
     std::string salt;
     std::vector<PrefixId> prefixes;  // that end with each of the leading full blocks that are computed
     int64_t computed = 0;            // positions whose K and V are in the cache
+    int64_t cached = 0;              // of them, those that were there already
     int64_t scheduled = 0;           // rows in the plan that is running
     int64_t pending() const { return static_cast<int64_t>(ids.size()) - computed; }
   };

@@ -95,7 +95,7 @@ void StepEngine::submit(const Request& request) {
 void StepEngine::cancel(RequestId id) {
   const auto it = active_.find(id);
   if (it == active_.end()) return;
-  cancelled_.push_back({id, -1, FinishReason::cancelled, it->second.fingerprint.value(), ""});
+  cancelled_.push_back({.id = id, .finish = FinishReason::cancelled, .fingerprint = it->second.fingerprint.value(), .error = {}});
   scheduler_.remove(id);
   active_.erase(it);
 }
@@ -146,6 +146,7 @@ TokenEvent StepEngine::draw(RequestId id, Tensor logits) {
   TokenEvent event;
   event.id = id;
   event.fingerprint = active.fingerprint.value();
+  event.cached_tokens = static_cast<int>(scheduler_.cached_tokens(id));
   if (active.logits) event.logits.assign(logits.as<float>(), logits.as<float>() + vocab);
   const std::span<const int32_t> ids = scheduler_.ids(id);
   event.token = sample(logits.view({vocab}), active.sampling, ids, static_cast<int64_t>(ids.size()), context_);

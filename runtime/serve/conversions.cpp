@@ -40,6 +40,7 @@ v1::GenerateResponse to_proto(const Delta& delta, uint64_t seed) {
   p.set_stop_string(delta.stop_string);
   p.mutable_usage()->set_prompt_tokens(delta.prompt_tokens);
   p.mutable_usage()->set_completion_tokens(delta.completion_tokens);
+  p.mutable_usage()->set_cached_tokens(delta.cached_tokens);
   p.mutable_timings()->set_ttft_s(delta.ttft_s);
   p.mutable_timings()->set_total_s(delta.total_s);
   p.mutable_timings()->set_decode_tok_s(delta.decode_tok_s);
@@ -115,6 +116,7 @@ v1::EngineStats to_proto(const EngineStats& s) {
   p.set_broadcast_bytes(s.traffic.broadcast);
   p.mutable_tokens_per_expert()->Add(s.router.tokens_per_expert.begin(), s.router.tokens_per_expert.end());
   p.set_expert_exchange_bytes(s.router.exchanged_bytes);
+  p.set_cached_tokens(s.cached_tokens);
   return p;
 }
 
@@ -131,6 +133,7 @@ EngineStats from_proto(const v1::EngineStats& p) {
   s.traffic = {.all_gather = p.all_gather_bytes(), .all_to_all = p.all_to_all_bytes(), .broadcast = p.broadcast_bytes()};
   s.router.tokens_per_expert = {p.tokens_per_expert().begin(), p.tokens_per_expert().end()};
   s.router.exchanged_bytes = p.expert_exchange_bytes();
+  s.cached_tokens = p.cached_tokens();
   return s;
 }
 
@@ -142,6 +145,7 @@ v1::worker::Tokens to_proto(const std::vector<TokenEvent>& events) {
     token->set_token(event.token);
     token->set_finish(static_cast<int>(event.finish));
     token->set_fingerprint(event.fingerprint);
+    token->set_cached_tokens(event.cached_tokens);
     token->set_error(event.error);
   }
   return p;
@@ -154,6 +158,7 @@ std::vector<TokenEvent> from_proto(const v1::worker::Tokens& p) {
                       .token = token.token(),
                       .finish = static_cast<FinishReason>(token.finish()),
                       .fingerprint = token.fingerprint(),
+                      .cached_tokens = token.cached_tokens(),
                       .error = token.error()});
   return events;
 }

@@ -47,6 +47,7 @@ ActiveGeneration::ActiveGeneration(Generation wanted) : wanted_(std::move(wanted
 
 void ActiveGeneration::push(const TokenEvent& event) {
   if (!needs_engine()) return;
+  if (generated_.empty()) cached_tokens_ = event.cached_tokens;
   if (event.token >= 0) generated_.push_back(event.token);
   computed_ = event.finish != FinishReason::none;
   arrivals_.push_back({event, ServeClock::now()});
@@ -83,6 +84,7 @@ void ActiveGeneration::finish() {
   finished_ = true;
   news_.prompt_tokens = static_cast<int>(wanted_.prompt.size());
   news_.completion_tokens = completion_tokens_;
+  news_.cached_tokens = cached_tokens_;
   news_.replays = replays;
   news_.ttft_s = seconds(first_ - arrived_);
   news_.total_s = seconds(last_ - arrived_);

@@ -71,7 +71,7 @@ struct Delta {
   std::optional<ServeError> error;  // then the rest is meaningless
   FinishReason finish = FinishReason::none;
   std::string stop_string;  // what ended it, if one did
-  int prompt_tokens = 0, completion_tokens = 0, replays = 0;
+  int prompt_tokens = 0, completion_tokens = 0, cached_tokens = 0, replays = 0;
   uint64_t fingerprint = 0;
   double ttft_s = 0, total_s = 0, decode_tok_s = 0;
 
@@ -131,6 +131,7 @@ class ActiveGeneration {
   Generation wanted_;
   std::vector<int32_t> generated_;  // by the engine
   std::vector<Rendering::Arrival> arrivals_;
+  int cached_tokens_ = 0;      // of the prompt, before its first token
   int completion_tokens_ = 0;  // of generated_, those that are rendered: no more than belong to the answer
   Delta news_;
   int64_t unread_ = 0;  // its share of the reader's unread_bytes

@@ -6,6 +6,7 @@
 
 #include <chrono>
 
+#include "grpc/health/v1/health.pb.h"
 #include "kernels/core/check.h"
 #include "runtime/serve/chat_conversion.h"
 #include "runtime/serve/grpc_calls.h"
@@ -132,6 +133,8 @@ GrpcServer::GrpcServer(const std::string& address, Coordinator& coordinator, con
     : impl_(std::make_unique<Impl>(address, CallContext{coordinator, text, pool, limits.reader_timeout}, identity)) {
   const int connections = allowed_connections(limits.max_connections);
   grpc::EnableDefaultHealthCheckService(true);
+  // Reflection describes what is linked; gRPC's own health service is not made from a .proto.
+  google::protobuf::LinkMessageReflection<grpc::health::v1::HealthCheckRequest>();
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
   builder.SetMaxReceiveMessageSize(max_request_bytes);

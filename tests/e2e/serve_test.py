@@ -57,6 +57,19 @@ class Serve(unittest.TestCase):
             for line in lines:
                 self.assertEqual(len(line["token_ids"]), 1 + line["index"] % 4)
 
+    def test_requests_of_different_salts_share_nothing(self):
+        ids = list(range(1, 70))
+        with Server(TINY, "--ranks", 2, "--block-size", 16) as server, tempfile.NamedTemporaryFile("w", suffix=".jsonl") as file:
+            for salts, cached in (("", 0), ("", 64), ("a", 0), ("a", 64), ("b", 0), ("", 64), ("ab", 0)):
+                file.truncate(0)
+                file.seek(0)
+                json.dump({"token_ids": ids, "cache_salt": salts, "max_tokens": 3}, file)
+                file.flush()
+                reply = json.loads(client(server, "--batch", file.name, "--ignore-eos"))
+                self.assertEqual(reply["usage"], {"prompt_tokens": 69, "completion_tokens": 3, "cached_tokens": cached}, salts)
+            stats = json.loads(weft.run("stats", "--target", server.address, "--json").out)
+            self.assertEqual(stats["engine"]["cached_tokens"], 3 * 64)
+
     def test_stats_command(self):
         with Server(TINY) as server:
             client(server, "--prompt", PROMPT, "--max-tokens", "5", "--ignore-eos")
