@@ -6,8 +6,8 @@
 
 #include "runtime/layers/step.h"
 #include "runtime/models/config.h"
-#include "runtime/models/config_reader.h"
 #include "runtime/models/weight_table.h"
+#include "runtime/weights/config_reader.h"
 
 namespace weft {
 
@@ -24,7 +24,6 @@ const Architecture& find_architecture(const std::string& model_type);  // refuse
 
 // Shared by decoder-only architectures ------------------------------------------------------------------------------------
 
-// All of these read what resolve_config() returns: every key of the config's class is there, so no reader knows a default.
 // Sizes, norms, RoPE and ties, which all Hugging Face decoders spell alike.
 void read_decoder(const ConfigReader& json, ModelConfig& config);
 void read_attention_bias(const ConfigReader& json, ModelConfig& config);  // of q, k, v and o

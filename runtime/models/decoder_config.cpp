@@ -10,36 +10,31 @@ namespace {
 constexpr int64_t kMany = int64_t{1} << 31;
 
 double positive(const ConfigReader& json, const std::string& key) {
-  const double value = json.required_number(key);
+  const double value = json.number(key);
   if (!(value > 0) || !std::isfinite(value))
     bad_input("config.json: rope ", key, " is ", value, ", allowed are positive numbers");
   return value;
 }
 
-RopeConfig::Type rope_type(const std::string& name) {
+RopeConfig::Type rope_type(const ConfigReader& rope) {
   using Type = RopeConfig::Type;
-  if (name == "default") return Type::plain;
-  if (name == "linear") return Type::linear;
-  if (name == "llama3") return Type::llama3;
-  if (name == "yarn") return Type::yarn;
-  bad_input("config.json: rope_type \"", name, "\" is not supported; known are default, linear, llama3, yarn");
+  const std::string name = rope.one_of("rope_type", {"default", "linear", "llama3", "yarn"});
+  return name == "default" ? Type::plain : name == "linear" ? Type::linear : name == "llama3" ? Type::llama3 : Type::yarn;
 }
 
 void read_rope(const ConfigReader& rope, ModelConfig& config) {
   using Type = RopeConfig::Type;
   RopeConfig& r = config.rope;
-  r.type = rope_type(rope.text("rope_type").value_or(""));
-  r.rope_theta = rope.required_number("rope_theta");
+  r.type = rope_type(rope);
+  r.rope_theta = rope.number("rope_theta");
   if (!(r.rope_theta > 1)) bad_input("config.json: rope_theta is ", r.rope_theta, ", allowed are numbers above 1");
-  if (rope.number("partial_rotary_factor").value_or(1) != 1)
+  if (rope.number("partial_rotary_factor", 1) != 1)
     bad_input("config.json: partial_rotary_factor other than 1 is not supported for model_type ", config.model_type);
-  const auto original = rope.integer("original_max_position_embeddings");  // plain and linear RoPE do without
   if (r.type != Type::plain) r.factor = positive(rope, "factor");
-  if (r.type == Type::llama3 || r.type == Type::yarn) {
-    if (!original || *original < 1)
-      bad_input("config.json: rope original_max_position_embeddings must be a positive integer");
-    r.original_max_position_embeddings = *original;
-  }
+  if (r.type == Type::llama3 || r.type == Type::yarn)
+    r.original_max_position_embeddings = rope.integer("original_max_position_embeddings", 1, kMany);
+  else
+    rope.has("original_max_position_embeddings");  // read, and no more: plain and linear RoPE do without
   if (r.type == Type::llama3) {
     r.low_freq_factor = positive(rope, "low_freq_factor");
     r.high_freq_factor = positive(rope, "high_freq_factor");
@@ -48,59 +43,59 @@ void read_rope(const ConfigReader& rope, ModelConfig& config) {
                 r.low_freq_factor);
   }
   if (r.type == Type::yarn) {  // a zero reads as absent, as it does in transformers
-    if (const double beta = rope.number("beta_fast").value_or(0); beta != 0) r.beta_fast = beta;
-    if (const double beta = rope.number("beta_slow").value_or(0); beta != 0) r.beta_slow = beta;
-    r.attention_factor = rope.number("attention_factor");
-    r.mscale = rope.number("mscale");
-    r.mscale_all_dim = rope.number("mscale_all_dim");
-    r.truncate = rope.flag("truncate").value_or(true);
+    if (const double beta = rope.number("beta_fast", 0); beta != 0) r.beta_fast = beta;
+    if (const double beta = rope.number("beta_slow", 0); beta != 0) r.beta_slow = beta;
+    if (rope.has("attention_factor")) r.attention_factor = rope.number("attention_factor");
+    if (rope.has("mscale")) r.mscale = rope.number("mscale");
+    if (rope.has("mscale_all_dim")) r.mscale_all_dim = rope.number("mscale_all_dim");
+    r.truncate = rope.flag("truncate", true);
   }
-  rope.finish();
 }
 
 }  // namespace
 
 void read_decoder(const ConfigReader& json, ModelConfig& c) {
-  c.vocab_size = json.required("vocab_size", 1, kMany);
-  c.hidden_size = json.required("hidden_size", 1, 1 << 24);
-  c.intermediate_size = json.required("intermediate_size", 1, 1 << 24);
-  c.n_layers = static_cast<int>(json.required("num_hidden_layers", 1, 4096));
-  c.n_heads = static_cast<int>(json.required("num_attention_heads", 1, 65536));
-  c.n_kv_heads = static_cast<int>(json.required("num_key_value_heads", 1, c.n_heads));
+  c.vocab_size = json.integer("vocab_size", 1, kMany);
+  c.hidden_size = json.integer("hidden_size", 1, 1 << 24);
+  c.intermediate_size = json.integer("intermediate_size", 1, 1 << 24);
+  c.n_layers = static_cast<int>(json.integer("num_hidden_layers", 1, 4096));
+  c.n_heads = static_cast<int>(json.integer("num_attention_heads", 1, 65536));
+  c.n_kv_heads = static_cast<int>(json.integer("num_key_value_heads", 1, c.n_heads));
   if (c.n_heads % c.n_kv_heads != 0)
     bad_input("config.json: num_attention_heads ", c.n_heads, " is not a multiple of num_key_value_heads ", c.n_kv_heads);
-  c.head_dim = json.required("head_dim", 2, 1024);
+  c.head_dim = json.integer("head_dim", 2, 1024);
   if (c.head_dim % 2) bad_input("config.json: head_dim ", c.head_dim, " is odd; RoPE needs pairs");
-  json.only("hidden_act", "silu");
-  const double eps = json.required_number("rms_norm_eps");
+  json.one_of("hidden_act", {"silu"});
+  const double eps = json.number("rms_norm_eps");
   if (!(eps >= 0 && eps < 1)) bad_input("config.json: rms_norm_eps is ", eps, ", allowed are 0 to 1");
   c.rms_norm_eps = static_cast<float>(eps);
-  c.max_position_embeddings = json.required("max_position_embeddings", 1, kMany);
-  c.tie_word_embeddings = json.required_flag("tie_word_embeddings");
-  c.dtype = json.text("dtype").value_or("float32");
-  read_rope(*json.object("rope_parameters"), c);
+  c.max_position_embeddings = json.integer("max_position_embeddings", 1, kMany);
+  c.tie_word_embeddings = json.flag("tie_word_embeddings");
+  c.dtype = json.text("dtype", "float32");
+  read_rope(json.object("rope_parameters"), c);
 }
 
 void read_attention_bias(const ConfigReader& json, ModelConfig& config) {
-  config.attention_bias = config.output_bias = json.required_flag("attention_bias");
+  config.attention_bias = config.output_bias = json.flag("attention_bias");
 }
 
 void read_window(const ConfigReader& json, ModelConfig& config) {
   const bool windowed = json.has("sliding_window");
-  config.window.assign(config.n_layers, windowed ? static_cast<int>(json.required("sliding_window", 0, kMany - 1)) : 0);
+  config.window.assign(config.n_layers, windowed ? static_cast<int>(json.integer("sliding_window", 0, kMany - 1)) : 0);
 }
 
 void read_switched_window(const ConfigReader& json, ModelConfig& config) {
   read_window(json, config);
-  const int64_t first_layer = json.required("max_window_layers", 0, 1 << 20);
-  const auto layer_types = json.texts("layer_types");
-  if (layer_types && static_cast<int>(layer_types->size()) != config.n_layers)
-    bad_input("config.json: layer_types has ", layer_types->size(), " entries for ", config.n_layers, " layers");
-  const bool enabled = json.required_flag("use_sliding_window");
+  const int64_t first_layer = json.integer("max_window_layers", 0, 1 << 20);
+  const bool named = json.has("layer_types");
+  const std::vector<std::string> layer_types = named ? json.texts("layer_types") : std::vector<std::string>();
+  if (named && static_cast<int>(layer_types.size()) != config.n_layers)
+    bad_input("config.json: layer_types has ", layer_types.size(), " entries for ", config.n_layers, " layers");
+  const bool enabled = json.flag("use_sliding_window");
   for (int i = 0; i < config.n_layers; ++i) {
     bool sliding = i >= first_layer;
-    if (layer_types) {
-      const std::string& type = (*layer_types)[i];
+    if (named) {
+      const std::string& type = layer_types[i];
       if (type != "full_attention" && type != "sliding_attention")
         bad_input("config.json: layer_types \"", type, "\" is not supported; known are full_attention, sliding_attention");
       sliding = type == "sliding_attention";

@@ -6,7 +6,7 @@ namespace weft::llama {
 void read(const ConfigReader& json, ModelConfig& config) {
   read_decoder(json, config);
   read_attention_bias(json, config);
-  config.mlp_bias = json.required_flag("mlp_bias");
+  config.mlp_bias = json.flag("mlp_bias");
   config.window.assign(config.n_layers, 0);
 }
 

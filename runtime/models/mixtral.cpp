@@ -6,8 +6,8 @@ namespace weft::mixtral {
 void read(const ConfigReader& json, ModelConfig& config) {
   read_decoder(json, config);
   read_window(json, config);
-  config.moe.n_experts = static_cast<int>(json.required("num_local_experts", 1, 65536));
-  config.moe.k = static_cast<int>(json.required("num_experts_per_tok", 1, config.moe.n_experts));
+  config.moe.n_experts = static_cast<int>(json.integer("num_local_experts", 1, 65536));
+  config.moe.k = static_cast<int>(json.integer("num_experts_per_tok", 1, config.moe.n_experts));
   config.moe.intermediate_size = config.intermediate_size;
   config.moe.router = {RouterParams::Score::softmax_top_k, true};
   config.moe_layer.assign(config.n_layers, true);

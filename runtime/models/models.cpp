@@ -1,6 +1,6 @@
 // The plain list of architectures. A new one is one file, one declaration and one entry here, and a golden.
 #include <array>
-#include <nlohmann/json.hpp>
+#include <limits>
 
 #include "kernels/core/check.h"
 #include "runtime/models/architecture.h"
@@ -41,9 +41,12 @@ namespace {
 
 // As transformers has it: where generation_config.json says what ends an answer, config.json is not asked.
 void read_token_ids(const ConfigReader& json, const ConfigReader& generation, ModelConfig& config) {
-  if (const auto bos = json.integer("bos_token_id")) config.bos_token_id = static_cast<int32_t>(*bos);
-  const auto of_config = json.integers("eos_token_id"), of_generation = generation.integers("eos_token_id");
-  for (const int64_t id : of_generation ? *of_generation : of_config.value_or(std::vector<int64_t>{})) {
+  constexpr int64_t kAny = std::numeric_limits<int32_t>::max();
+  if (json.has("bos_token_id")) config.bos_token_id = static_cast<int32_t>(json.integer("bos_token_id", -kAny, kAny));
+  const char* eos = "eos_token_id";
+  const bool in_config = json.has(eos), in_generation = generation.has(eos);
+  const auto ids = in_generation ? generation.integers(eos) : in_config ? json.integers(eos) : std::vector<int64_t>();
+  for (const int64_t id : ids) {
     if (id < 0 || id >= config.vocab_size)
       bad_input("eos_token_id ", id, " is outside the vocabulary of ", config.vocab_size);
     config.eos_token_ids.push_back(static_cast<int32_t>(id));
@@ -53,9 +56,9 @@ void read_token_ids(const ConfigReader& json, const ConfigReader& generation, Mo
 }  // namespace
 
 ModelConfig read_model_config(const std::string& config_json, const std::string& generation_config_json) {
-  const ConfigReader json(resolve_config(config_json).dump());
+  const ConfigReader json = read_hf_config(config_json);
   ModelConfig config;
-  config.model_type = json.text("model_type").value_or("");
+  config.model_type = json.text("model_type");
   find_architecture(config.model_type).read(json, config);
   if (config.moe_layer.empty()) config.moe_layer.assign(config.n_layers, false);
   read_token_ids(json, ConfigReader(generation_config_json, "generation_config.json"), config);

@@ -1,5 +1,6 @@
 #pragma once
 // The config classes of transformers (5.23) that Weft reads, as data: what every key is where config.json does not say it.
+#include <array>
 #include <span>
 #include <string>
 #include <string_view>
@@ -15,13 +16,16 @@ struct ConfigClass {
   // JSON. Keys the class does not read, that name something its models have or have not: any other value is refused.
   std::string_view fixed;
   double rope_theta;
+  // Lists of names, separated by spaces, that classes share: keys beside the class's that its forward pass does without, whatever
+  // their value. What no model's forward pass asks for is in a common list.
+  std::array<std::string_view, 3> ignored;
+
+  bool may_be_null(std::string_view key) const;
+  bool ignores(std::string_view key) const;
 };
 
 std::span<const ConfigClass> config_classes();
 std::string_view fixed_in_every_class();                              // JSON, as ConfigClass::fixed
 const ConfigClass& find_config_class(const std::string& model_type);  // refuses an unknown one, listing the known
-
-// True for keys about training, storage, bookkeeping and text generation: whatever their value, the forward pass is the same.
-bool is_bookkeeping(std::string_view key);
 
 }  // namespace weft

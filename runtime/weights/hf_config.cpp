@@ -4,7 +4,6 @@
 #include <array>
 #include <cmath>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "kernels/core/check.h"
 #include "runtime/weights/config_class.h"
@@ -62,21 +61,20 @@ void refuse_unknown(const json& config, const ConfigClass& known, const json& de
   json fixed = json::parse(fixed_in_every_class());
   fixed.update(json::parse(known.fixed));
   for (const auto& [key, value] : config.items()) {
-    if (fixed.contains(key)) {
-      check_fixed(key, value, fixed[key], known.model_type);
-      continue;
-    }
     const bool of_rope = std::find(kRopeKeys.begin(), kRopeKeys.end(), key) != kRopeKeys.end();
-    if (defaults.contains(key) || of_rope || is_bookkeeping(key) || value.is_null()) continue;
-    bad_input("config.json: unknown key ", key, " = ", shown(value));
+    if (defaults.contains(key) || of_rope || key == "model_type") continue;
+    if (fixed.contains(key))
+      check_fixed(key, value, fixed[key], known.model_type);
+    else if (!known.ignores(key) && !value.is_null())
+      bad_input("config.json: unknown key ", key, " = ", shown(value));
   }
 }
 
-void apply_aliases(json& config, const json& defaults) {
+void apply_aliases(json& config, const ConfigClass& known, const json& defaults) {
   for (const auto& [key, alias] : kAliases) {
     if (!defaults.contains(key) || !present(config, alias)) continue;
     if (!config.contains(key)) config[key] = config[alias];
-    if (!is_bookkeeping(alias) && config[key] != config[alias])
+    if (!known.ignores(alias) && config[key] != config[alias])
       bad_input("config.json: ", key, " ", shown(config[key]), " contradicts ", alias, " ", shown(config[alias]));
     config.erase(alias);
   }
@@ -128,13 +126,6 @@ void apply_attn_factor(json& rope) {
   rope.erase("attn_factor");
 }
 
-bool nullable(const ConfigClass& known, const std::string& key) {
-  std::istringstream names{std::string(known.nullable)};
-  for (std::string name; names >> name;)
-    if (name == key) return true;
-  return false;
-}
-
 void fill_derived(json& resolved) {
   const json heads = resolved["num_attention_heads"], hidden = resolved["hidden_size"];
   if (resolved["num_key_value_heads"].is_null()) resolved["num_key_value_heads"] = heads;
@@ -156,14 +147,14 @@ json resolve_config(const std::string& config_json) {
   refuse_quantisation(config);
   const ConfigClass& known = find_config_class(config["model_type"].get<std::string>());
   json resolved = json::parse(known.defaults);
-  apply_aliases(config, resolved);
+  apply_aliases(config, known, resolved);
   const json chunks = config.value("dual_chunk_attention_config", json());
   config.erase("dual_chunk_attention_config");
   refuse_unknown(config, known, resolved);
 
   for (const auto& [key, fallback] : resolved.items()) {
     if (!config.contains(key)) continue;
-    if (config[key].is_null() && !fallback.is_null() && !nullable(known, key))
+    if (config[key].is_null() && !fallback.is_null() && !known.may_be_null(key))
       bad_input("config.json: ", key, " must not be null; leave it out for the default, ", shown(fallback));
     resolved[key] = config[key];
   }
@@ -176,5 +167,7 @@ json resolve_config(const std::string& config_json) {
   resolved["model_type"] = known.model_type;
   return resolved;
 }
+
+ConfigReader read_hf_config(const std::string& config_json) { return ConfigReader(resolve_config(config_json).dump()); }
 
 }  // namespace weft

@@ -3,6 +3,8 @@
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
+#include "runtime/weights/config_reader.h"
+
 namespace weft {
 
 // The config.json in one form, whatever its author left out or spelled the old way:
@@ -13,5 +15,6 @@ namespace weft {
 // Nothing else is in it. A key that could change the forward pass and is not of the class is refused by name whatever its
 // value, as are quantised weights, and null where the class has none. Values are not judged otherwise.
 nlohmann::json resolve_config(const std::string& config_json);
+ConfigReader read_hf_config(const std::string& config_json);  // the same to read from
 
 }  // namespace weft

@@ -126,6 +126,38 @@ TEST(ConfigKeys, BookkeepingIsIgnored) {
             "accepted");
 }
 
+TEST(ConfigKeys, WhatOneClassIgnoresAnotherRefuses) {
+  for (const json& value : {json(false), json(0), json(0.5)}) {
+    for (const char* type : {"mixtral", "qwen3_moe"})
+      EXPECT_EQ(refusal(type, {{"router_aux_loss_coef", value}}), "accepted");
+    for (const char* type : {"llama", "mistral", "qwen2", "qwen3"})
+      EXPECT_THAT(refusal(type, {{"router_aux_loss_coef", value}}), testing::HasSubstr("unknown key router_aux_loss_coef"));
+  }
+  EXPECT_EQ(refusal("llama", {{"use_sliding_window", false}, {"max_window_layers", 28}, {"is_llama_config", true}}),
+            "accepted");
+  EXPECT_THAT(refusal("mixtral", {{"max_window_layers", 28}}), testing::HasSubstr("unknown key max_window_layers"));
+  EXPECT_THAT(refusal("qwen2", {{"is_llama_config", false}}), testing::HasSubstr("unknown key is_llama_config"));
+  for (const ConfigClass& known : config_classes())
+    EXPECT_EQ(refusal(std::string(known.model_type), {{"is_decoder", true}, {"pad_token_id", 0}}), "accepted");
+}
+
+TEST(ConfigKeys, NoneStandsTwice) {
+  const auto twice = [](const std::string& config, const std::string& generation) -> std::string {
+    try {
+      read_model_config(config, generation);
+    } catch (const InputError& e) {
+      return e.what();
+    }
+    return "accepted";
+  };
+  EXPECT_EQ(twice(R"({"model_type": "llama", "rms_norm_eps": 1e-5, "rms_norm_eps": 1e-6})", "{}"),
+            "config.json has the key \"rms_norm_eps\" twice");
+  EXPECT_EQ(twice(R"({"model_type": "llama", "rope_scaling": {"type": "linear", "factor": 2, "factor": 2}})", "{}"),
+            "config.json has the key \"factor\" twice");
+  EXPECT_EQ(twice(R"({"model_type": "llama"})", R"({"eos_token_id": 1, "eos_token_id": 2})"),
+            "generation_config.json has the key \"eos_token_id\" twice");
+}
+
 TEST(ConfigKeys, QuantisedWeightsAreNamed) {
   EXPECT_THAT(refusal("llama", {{"quantization_config", {{"quant_method", "awq"}, {"bits", 4}}}}),
               testing::HasSubstr("quantization_config (\"awq\") is not supported"));
