@@ -5,6 +5,8 @@
 #include <thread>
 
 #include "kernels/core/log.h"
+#include "launcher/version.h"
+#include "runtime/engine/agree.h"
 
 namespace weft {
 namespace {
@@ -28,8 +30,13 @@ RankComm join_job(double step_timeout_s) {
   return under_mpi_launcher() ? mpi_rank(silence_within(step_timeout_s), leave_lost_job) : single_rank();
 }
 
+std::unique_ptr<Engine> create_engine(const CommonOptions& options, RankComm comm) {
+  require_equal(*comm.host, {{"the version of Weft", version()}});
+  return Engine::create(options.model, options.engine, std::move(comm));
+}
+
 int run_job(const CommonOptions& options, const std::function<void(Engine&)>& fn) {
-  std::unique_ptr<Engine> engine = Engine::create(options.model, options.engine, join_job());
+  std::unique_ptr<Engine> engine = create_engine(options, join_job());
   const Mesh mesh = engine->info().mesh;
   try {
     if (mesh.rank != 0) {

@@ -19,6 +19,9 @@ class WorkError : public std::runtime_error {
 // stderr, unless the watch is told otherwise. step_timeout_s: within which that is noticed.
 RankComm join_job(double step_timeout_s = kStepTimeout);
 
+// Engine::create(), once all ranks are known to be of one version: ranks of others may differ in anything that follows.
+std::unique_ptr<Engine> create_engine(const CommonOptions& options, RankComm comm);
+
 // Loads the model on all ranks of this job, runs fn on rank 0 while the others follow its steps, then
 // releases them. An error that leaves ranks behind in a step ends the whole job.
 int run_job(const CommonOptions& options, const std::function<void(Engine&)>& fn);

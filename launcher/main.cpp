@@ -17,8 +17,8 @@
 #include "launcher/standard_streams.h"
 #include "launcher/tokenize.h"
 #include "launcher/transform.h"
+#include "launcher/version.h"
 #include "parallel/communicator.h"
-#include "version_info.h"
 #ifdef WEFT_HAVE_SERVE
 #include "launcher/serve_commands.h"
 #endif
@@ -179,7 +179,7 @@ void Program::add_files() {
 Program::Program() {
   app.formatter(help_formatter());  // before the commands, which inherit it
   app.require_subcommand(1);
-  app.set_version_flag("--version", WEFT_VERSION);
+  app.set_version_flag("--version", version_text());
   app.set_help_all_flag("--help-all", "Help of all commands");
   add_generate();
   add_serving();

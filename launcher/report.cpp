@@ -9,7 +9,7 @@
 #include <sstream>
 
 #include "kernels/core/thread_pool.h"
-#include "version_info.h"
+#include "launcher/version.h"
 
 namespace weft {
 namespace {
@@ -41,11 +41,6 @@ std::string now_utc() {
   return text;
 }
 
-std::string revision() {
-  const std::string version = WEFT_VERSION;
-  return version.substr(0, version.find('\n'));
-}
-
 // RFC 4180.
 std::string csv_field(const Json& value) {
   if (value.is_null()) return "";
@@ -69,7 +64,7 @@ void add_report_flags(CLI::App& command, ReportFormat& format) {
 Report::Report(ReportFormat format, const std::string& flags) : format_(format), flags_(flags), cpus_(available_cpus()) {}
 
 void Report::row(const Json& fields) {
-  Json row = {{"revision", revision()},
+  Json row = {{"revision", version()},
               {"date", now_utc()},
               {"cpu", cpu_info("model name")},
               {"cpus", cpus_},

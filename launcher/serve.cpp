@@ -16,13 +16,13 @@
 #include "launcher/open_tokenizer.h"
 #include "launcher/serve_commands.h"
 #include "launcher/supervisor.h"
+#include "launcher/version.h"
 #include "launcher/worker_command.h"
 #include "parallel/network.h"
 #include "runtime/serve/coordinator.h"
 #include "runtime/serve/engine_loop.h"
 #include "runtime/serve/grpc_server.h"
 #include "runtime/serve/remote_link.h"
-#include "version_info.h"
 
 namespace weft {
 namespace {
@@ -80,11 +80,6 @@ std::string model_name(const std::string& path) {
   return absolute.has_filename() ? absolute.filename().string() : absolute.parent_path().filename().string();
 }
 
-std::string version() {
-  const std::string all = WEFT_VERSION;
-  return all.substr(0, all.find('\n'));
-}
-
 void announce(const ServeOptions& options, const EngineReady& engine, int port) {
   const std::string host = options.listen.substr(0, options.listen.rfind(':'));
   log_info("serving ", model_name(options.common.model), " on ", host, ":", port, " (", engine.mesh, ", ", engine.threads,
@@ -140,7 +135,7 @@ int serve_in_job(const ServeOptions& options) {
   StopSignals signals;
   RankComm comm = join_job(options.step_timeout_s);
   if (comm.host->rank() != 0) {
-    Engine::create(options.common.model, options.common.engine, std::move(comm))->serve_steps();
+    create_engine(options.common, std::move(comm))->serve_steps();
     return 0;
   }
   LocalLink link;
@@ -166,7 +161,7 @@ int serve_in_job(const ServeOptions& options) {
     if (lost) std::_Exit(code);  // the engine's thread may wait for that rank for ever; mpirun ends the others
   });
   try {
-    const std::unique_ptr<Engine> engine = Engine::create(options.common.model, options.common.engine, std::move(comm));
+    const std::unique_ptr<Engine> engine = create_engine(options.common, std::move(comm));
     link.run(*engine);
     engine->stop_ranks();
   } catch (const std::exception& e) {

@@ -93,7 +93,7 @@ int run_rank_0(const WorkerOptions& options, RankComm comm) {
                           socket.send(frame);
                         }});
   try {
-    const std::unique_ptr<Engine> engine = Engine::create(options.common.model, options.common.engine, std::move(comm));
+    const std::unique_ptr<Engine> engine = create_engine(options.common, std::move(comm));
     run_engine(*engine, commands, [&](const EngineEvent& event) { socket.send(to_frame(event)); }, stepping);
     engine->stop_ranks();
     return 0;
@@ -108,7 +108,7 @@ int run_rank_0(const WorkerOptions& options, RankComm comm) {
 
 int run_other_rank(const WorkerOptions& options, RankComm comm) {
   try {
-    Engine::create(options.common.model, options.common.engine, std::move(comm))->serve_steps();
+    create_engine(options.common, std::move(comm))->serve_steps();
     return 0;
   } catch (const InputError&) {  // agreed on by all ranks: rank 0 tells it
     let_rank_0_speak_first();

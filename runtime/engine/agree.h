@@ -1,6 +1,7 @@
 #pragma once
-// Work that every rank does for itself and that must succeed on all of them.
+// Work that every rank does for itself and that must succeed on all of them, and what all of them must have alike.
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kernels/core/check.h"
@@ -9,10 +10,17 @@
 namespace weft {
 
 // Runs fn() -> std::string on every rank and returns all ranks' values. If it threw anywhere, every rank
-// throws the first failing rank's sentence: an InputError if it was one there, else a CheckError. A
-// collective of all ranks.
+// throws the first failing rank's sentence: an InputError if it was one there, else a CheckError. Rank and host
+// stand before it unless it is every rank's. A collective of all ranks.
 template <class Fn>
 std::vector<std::string> agree(HostComm& host, Fn&& fn);
+
+// A subject as a sentence names it, which may be called otherwise on each rank (a path), and what it is there.
+using Traits = std::vector<std::pair<std::string, std::string>>;
+
+// Every rank throws one InputError about the first trait in which a rank differs from rank 0, naming both, their hosts and what
+// each has. A collective of all ranks.
+void require_equal(HostComm& host, const Traits& traits);
 
 namespace detail {
 std::vector<std::string> values_or_throw(HostComm& host, const std::string& outcome);

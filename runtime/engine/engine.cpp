@@ -9,6 +9,7 @@
 #include "runtime/engine/settings.h"
 #include "runtime/engine/step_engine.h"
 #include "runtime/models/anatomy.h"
+#include "runtime/weights/file_traits.h"
 #include "runtime/weights/tied_head.h"
 
 namespace weft {
@@ -61,9 +62,15 @@ std::unique_ptr<Engine> Engine::create(const std::string& model_path, const Engi
   ModelConfig model_config;
   Settings settings;
   MemoryLimit share;  // measured before any rank takes memory
+  Traits files;
   agree(host, [&] {
     check_config(config);
     checkpoint = Checkpoint::open(model_path);
+    if (host.size() > 1) files = file_traits(*checkpoint);
+    return std::string();
+  });
+  require_equal(host, files);
+  agree(host, [&] {
     model_config = read_model_config(*checkpoint);
     settings = resolve(config, model_config, *checkpoint, host.size(), host.rank());
     const int64_t weights = weight_bytes(model_config, settings.mesh, *checkpoint);
@@ -71,6 +78,7 @@ std::unique_ptr<Engine> Engine::create(const std::string& model_path, const Engi
     check_weights_fit(weights, share);
     return std::string();
   });
+  require_equal(host, traits(settings));
   settings.threads = resolve_threads(config.threads, host);
 
   std::unique_ptr<ThreadPool> pool;

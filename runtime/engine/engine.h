@@ -39,8 +39,9 @@ struct EngineStats {
 
 class Engine {
  public:
-  // Loads this rank's weights and sizes the KV cache. An error on one rank (bad file, not enough memory) is
-  // agreed on by all: every rank throws, rank 0 with the first rank's sentence.
+  // Loads this rank's weights and sizes the KV cache. All ranks must have the same files (as far as file_traits() sees) and
+  // settings. An error on one rank (bad file, not enough memory, a difference) is agreed on by all: every rank throws the same
+  // sentence.
   static std::unique_ptr<Engine> create(const std::string& model_path, const EngineConfig& config, RankComm comm);
   virtual ~Engine() = default;
 

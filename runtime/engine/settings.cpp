@@ -113,6 +113,13 @@ Settings resolve(const EngineConfig& config, const ModelConfig& model, const Che
   return s;
 }
 
+Traits traits(const Settings& s) {
+  return {{"the mesh", s.mesh.describe()},    {"--dtype", name(s.arithmetic)},
+          {"--kv-dtype", name(s.kv_dtype)},   {"--max-model-len", cat(s.max_model_len)},
+          {"--max-seqs", cat(s.max_seqs)},    {"--max-batch-tokens", cat(s.limits.max_tokens)},
+          {"--block-size", cat(s.block_size)}};
+}
+
 int resolve_threads(int requested, HostComm& host) {
   const std::string machine = machine_identity() + "\n", mine = machine + affinity();
   const std::vector<std::string> all = host.all_gather(mine);

@@ -4,6 +4,7 @@
 #include "kernels/core/host_limits.h"
 #include "parallel/communicator.h"
 #include "parallel/mesh.h"
+#include "runtime/engine/agree.h"
 #include "runtime/engine/config.h"
 #include "runtime/engine/kv_cache.h"
 #include "runtime/models/config.h"
@@ -29,6 +30,9 @@ void check_config(const EngineConfig& config);
 
 // All but threads and kv_blocks.
 Settings resolve(const EngineConfig& config, const ModelConfig& model, const Checkpoint& checkpoint, int world, int rank);
+
+// What must be equal on all ranks, by its flag.
+Traits traits(const Settings& settings);
 
 // q8 for quantised weights, else the type most weight bytes are stored in.
 Arithmetic default_arithmetic(const Checkpoint& checkpoint);

@@ -56,6 +56,7 @@ class MappedCheckpoint : public Checkpoint {
   void add(const std::string& name, TensorInfo tensor, Place place) {
     tensors_[name] = std::move(tensor);
     places_.emplace(name, place);
+    files_[place.file->path()].push_back(place.begin);
   }
 
  private:
@@ -118,7 +119,7 @@ class SafetensorsCheckpoint final : public MappedCheckpoint {
   std::string file_path(const std::string& file) const { return (fs::path(path_) / file).string(); }
 
   Entries open_shard(const std::string& file) {
-    const auto& shard = files_.emplace(file, MappedFile(file_path(file))).first->second;
+    const auto& shard = shards_.emplace(file, MappedFile(file_path(file))).first->second;
     return read_safetensors_header(shard);
   }
 
@@ -131,7 +132,7 @@ class SafetensorsCheckpoint final : public MappedCheckpoint {
       if (is_rope_buffer(stored)) continue;
       const std::string name = (base_alone && !stored.starts_with("lm_head.") ? "model." : "") + stored;
       if (const auto dtype = readable_dtype(entry.dtype))
-        add(name, {*dtype, entry.shape}, {&files_.at(file), entry.begin, entry.end});
+        add(name, {*dtype, entry.shape}, {&shards_.at(file), entry.begin, entry.end});
       else
         unreadable_[name] = entry.dtype;
     }
@@ -157,7 +158,7 @@ class SafetensorsCheckpoint final : public MappedCheckpoint {
     }
   }
 
-  std::map<std::string, MappedFile> files_;
+  std::map<std::string, MappedFile> shards_;
   std::map<std::string, std::pair<std::string, SafetensorsEntry>> found_;  // file and place, while opening
 };
 

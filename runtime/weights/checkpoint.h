@@ -49,11 +49,14 @@ class Checkpoint {
   virtual std::string config_json() const = 0;             // of a GGUF, an equivalent made from its metadata
   virtual std::string generation_config_json() const = 0;  // "{}" if absent
   const std::string& path() const { return path_; }
+  // The files that hold tensors, and the bytes at which these begin.
+  const std::map<std::string, std::vector<size_t>>& files() const { return files_; }
 
  protected:
   std::string path_;
   std::map<std::string, TensorInfo> tensors_;
   std::map<std::string, std::string> unreadable_;
+  std::map<std::string, std::vector<size_t>> files_;
 };
 
 }  // namespace weft

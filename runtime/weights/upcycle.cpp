@@ -14,6 +14,7 @@
 #include "kernels/core/progress.h"
 #include "kernels/quant/quant.h"
 #include "runtime/weights/checkpoint.h"
+#include "runtime/weights/companion_files.h"
 #include "runtime/weights/config_class.h"
 #include "runtime/weights/gguf_config.h"
 #include "runtime/weights/hf_config.h"
@@ -188,11 +189,9 @@ void carry_companions(DenseModel& model, const fs::path& output, std::vector<std
       notices.push_back(path + " holds no byte-level BPE tokenizer that Weft knows; the directory has none");
     return;
   }
-  for (const char* name : {"generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
-                           "added_tokens.json", "chat_template.jinja", "chat_template.json"})
+  for (const char* name : kCompanionFiles)
     if (fs::exists(fs::path(path) / name)) write_text(output / name, read_text_file((fs::path(path) / name).string()));
-  if (const fs::path more = fs::path(path) / "additional_chat_templates"; fs::exists(more))
-    fs::copy(more, output / more.filename());
+  if (const fs::path more = fs::path(path) / kMoreChatTemplates; fs::exists(more)) fs::copy(more, output / more.filename());
 }
 
 void make_empty_directory(const fs::path& directory) {

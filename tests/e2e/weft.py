@@ -44,10 +44,11 @@ def mpirun(ranks):
     return ["mpirun", "--allow-run-as-root", "--oversubscribe", "--bind-to", "none", "-n", str(ranks)]
 
 
-def run(*args, ranks=0, timeout=120):
-    """`weft args...`; ranks=0 is alone, without mpirun. A command that outlives the timeout is killed with its children."""
-    command = (mpirun(ranks) if ranks else []) + [BIN, *map(str, args)]
-    env = dict(os.environ, WEFT_PIN="0")
+def run(*args, ranks=0, timeout=120, through=(), env=()):
+    """`weft args...`; ranks=0 is alone, without mpirun; `through` stands before each rank's command, `env` is added to the
+    environment. A command that outlives the timeout is killed with its children."""
+    command = (mpirun(ranks) if ranks else []) + [*through, BIN, *map(str, args)]
+    env = dict(os.environ, WEFT_PIN="0", **dict(env))
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env,
                                start_new_session=True, text=True, errors="replace")
     try:
@@ -59,9 +60,9 @@ def run(*args, ranks=0, timeout=120):
         return Finished(None, out, err)
 
 
-def generate(model, *args, dtype="f32", ranks=0, timeout=300):
+def generate(model, *args, dtype="f32", ranks=0, timeout=300, through=()):
     """The JSON object of `weft generate --json`; its key "log" holds stderr."""
-    done = run("generate", "--model", model, "--dtype", dtype, "--json", *args, ranks=ranks, timeout=timeout)
+    done = run("generate", "--model", model, "--dtype", dtype, "--json", *args, ranks=ranks, timeout=timeout, through=through)
     if done.code != 0:
         raise AssertionError(f"exit code {done.code}: {done.err}")
     return {**json.loads(done.out), "log": done.err}

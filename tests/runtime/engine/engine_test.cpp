@@ -7,6 +7,7 @@
 #include <map>
 #include <random>
 
+#include "parallel/network.h"
 #include "runtime/engine/agree.h"
 #include "runtime/engine/step_engine.h"
 #include "tests/runtime/engine/fake_model.h"
@@ -333,8 +334,23 @@ TEST(Agree, GivesAllValuesOrTheFirstFailingRanksSentence) {
       EXPECT_THAT([&] { agree(*comm.host, fn); }, ::testing::ThrowsMessage<InputError>(sentence));
     };
     failing([&]() -> std::string { bad_input("no such file"); }, "no such file");
-    failing([&]() -> std::string { return rank == 0 ? "" : (bad_input("bad ", rank), ""); }, "rank 1: bad 1");
+    const std::string from_one = cat("rank 1 on host ", host_name(), ": bad 1");
+    failing([&]() -> std::string { return rank == 0 ? "" : (bad_input("bad ", rank), ""); }, from_one.c_str());
     EXPECT_THROW(agree(*comm.host, [&]() -> std::string { return rank == 2 ? throw std::bad_alloc() : ""; }), CheckError);
+  });
+}
+
+TEST(RequireEqual, NamesTheFirstDifferenceOnEveryRank) {
+  run_ranks(3, [](RankComm& comm) {
+    const int rank = comm.host->rank();
+    require_equal(*comm.host, {{"--seed", "1"}});
+    const auto refused = [&](const Traits& traits, const char* one, const char* two) {
+      const std::string zero_has = cat("b must be the same on all ranks: rank 0 on host ", host_name(), " has 1, rank ");
+      EXPECT_THAT([&] { require_equal(*comm.host, traits); },
+                  ::testing::ThrowsMessage<InputError>(cat(zero_has, one, " on host ", host_name(), " has ", two)));
+    };
+    refused({{"a", "0"}, {"b", rank == 2 ? "2" : "1"}, {"c", rank == 2 ? "2" : "1"}}, "2", "2");
+    refused({{"a", "0"}, {rank == 0 ? "b" : "\xff/b", std::to_string(rank + 1)}}, "1", "2 in \xff/b");
   });
 }
 
