@@ -194,12 +194,26 @@ void carry_companions(DenseModel& model, const fs::path& output, std::vector<std
   if (const fs::path more = fs::path(path) / kMoreChatTemplates; fs::exists(more)) fs::copy(more, output / more.filename());
 }
 
-void make_empty_directory(const fs::path& directory) {
-  std::error_code error;
-  fs::create_directories(directory, error);
-  if (error) bad_input("cannot make the directory ", directory.string(), ": ", error.message());
-  if (!fs::is_empty(directory, error) || error) bad_input("output ", directory.string(), " is not an empty directory");
-}
+// Made if it is not there; empty again unless everything was written.
+class EmptyDirectory {
+ public:
+  explicit EmptyDirectory(fs::path path) : path_(std::move(path)) {
+    std::error_code error;
+    fs::create_directories(path_, error);
+    if (error) bad_input("cannot make the directory ", path_.string(), ": ", error.message());
+    if (!fs::is_empty(path_, error) || error) bad_input("output ", path_.string(), " is not an empty directory");
+  }
+  ~EmptyDirectory() {
+    std::error_code ignored;
+    if (!complete_)
+      for (const auto& entry : fs::directory_iterator(path_, ignored)) fs::remove_all(entry, ignored);
+  }
+  void complete() { complete_ = true; }
+
+ private:
+  fs::path path_;
+  bool complete_ = false;
+};
 
 }  // namespace
 
@@ -213,7 +227,7 @@ std::vector<std::string> upcycle(const std::string& model_path, const UpcycleOpt
   DenseModel model(model_path);
   const std::vector<OutputTensor> tensors = plan(model, options.experts);
   const fs::path output(output_directory);
-  make_empty_directory(output);
+  EmptyDirectory directory(output);
 
   std::vector<std::pair<std::string, TensorInfo>> header;
   int64_t total = 0;
@@ -236,11 +250,12 @@ std::vector<std::string> upcycle(const std::string& model_path, const UpcycleOpt
       model.copy(tensor.source, sink);
     }
   }
-  writer.finish();
   write_text(output / "config.json", mixtral_config(model, options).dump(2));
   std::vector<std::string> notices;
   if (model.head_differs()) notices.push_back(kHeadDiffers);
   carry_companions(model, output, notices);
+  writer.finish();  // last: a directory with weights is whole
+  directory.complete();
   return notices;
 }
 
