@@ -46,7 +46,7 @@ struct Program {
   std::string words;  // of the command line, for reports
   InspectOptions inspect;
   std::string tokenize_model, tokenize_input;
-  std::string from_model, convert_type, output;
+  std::string from_model, type, output;
   bool allow_nonfinite = false;
   UpcycleOptions upcycle;
 #ifdef WEFT_HAVE_SERVE
@@ -63,6 +63,7 @@ struct Program {
   CLI::App* command(const char* name, const char* what, std::function<int()> run, CLI::App* parent = nullptr);
   void model_flag(CLI::App& command, std::string& model);
   void model_flags(CLI::App& command, CommonOptions& common, const char* pp_flag = "--pp");
+  Values values() const { return allow_nonfinite ? Values::any : Values::finite; }
   void add_generate();
   void add_bench();
   void add_files();
@@ -148,6 +149,10 @@ void Program::add_bench() {
       ->check(range(1, 1 << 20))->default_str("as many as move 8 MiB");
 }
 
+void add_allow_nonfinite(CLI::App& command, bool& allow) {
+  command.add_flag("--allow-nonfinite", allow, "store NaN, infinity and values beyond the type's range as they come out");
+}
+
 void Program::add_files() {
   CLI::App* sub = command("tokenize", "Token ids of texts and chats, and their decoded form", [this] { return run_tokenize(tokenize_model, tokenize_input); });
   model_flag(*sub, tokenize_model);
@@ -160,19 +165,23 @@ void Program::add_files() {
   sub->add_flag("--json", inspect.json, "print one JSON object");
 
   sub = command("convert", "Write a model as GGUF, quantised if asked",
-                [this] { return run_convert(from_model, convert_type, output, allow_nonfinite); });
+                [this] { return run_convert(from_model, type, output, values()); });
   model_flag(*sub, from_model);
-  sub->add_option("--type", convert_type, "f32, f16, bf16, q8_0, q4_0, q4_1, q5_0, q5_1, q4_K, q5_K or q6_K")->required();
-  sub->add_flag("--allow-nonfinite", allow_nonfinite,
-                "store NaN, infinity and values beyond the type's range as they come out");
+  sub->add_option("--type", type, "f32, f16, bf16, q8_0, q4_0, q4_1, q5_0, q5_1, q4_K, q5_K or q6_K")->required();
+  add_allow_nonfinite(*sub, allow_nonfinite);
   sub->add_option("--output", output, "GGUF file to write")->type_name("FILE")->required();
 
-  sub = command("upcycle", "Turn a dense model into a Mixtral-form MoE whose experts are copies of its MLP",
-                [this] { return run_upcycle(from_model, upcycle, output); });
+  sub = command("upcycle", "Turn a dense model into a Mixtral-form MoE whose experts are copies of its MLP", [this] {
+    upcycle.values = values();
+    return run_upcycle(from_model, upcycle, type, output);
+  });
   model_flag(*sub, from_model);
   sub->add_option("--experts", upcycle.experts, "experts a layer")->required()->check(range(1, 65536));
   sub->add_option("--top-k", upcycle.top_k, "experts a token")->required()->check(range(1, 65536));
   sub->add_option("--seed", upcycle.seed, "of the random router")->capture_default_str();
+  sub->add_option("--type", type, "of the weights written: f32, f16 or bf16")
+      ->default_str("the model's own; f32 if it is quantised");
+  add_allow_nonfinite(*sub, allow_nonfinite);
   sub->add_option("--output", output, "Hugging Face directory to write")->type_name("DIR")->required();
 }
 

@@ -22,15 +22,22 @@ void check_model(const std::string& model) {
 
 }  // namespace
 
-int run_convert(const std::string& model, const std::string& type, const std::string& output, bool allow_nonfinite) {
+int run_convert(const std::string& model, const std::string& type, const std::string& output, Values values) {
   const auto dtype = parse_dtype(type);
   if (!dtype || *dtype == DType::i32)
     bad_input("--type ", type, " is not known; allowed are f32, f16, bf16, q8_0, q4_0, q4_1, q5_0, q5_1, q4_K, q5_K, q6_K");
   check_model(model);
-  return tell(convert(model, *dtype, output, allow_nonfinite ? Values::any : Values::finite), output);
+  return tell(convert(model, *dtype, output, values), output);
 }
 
-int run_upcycle(const std::string& model, const UpcycleOptions& options, const std::string& output) {
+int run_upcycle(const std::string& model, UpcycleOptions options, const std::string& type, const std::string& output) {
+  if (!type.empty()) {
+    options.type = parse_dtype(type);
+    if (options.type != DType::f32 && options.type != DType::f16 && options.type != DType::bf16)
+      bad_input("--type ", type,
+                " is not possible: a Hugging Face directory holds f32, f16 or bf16; weft convert makes a quantised "
+                "GGUF of it");
+  }
   check_model(model);
   return tell(upcycle(model, options, output), output);
 }

@@ -6,7 +6,8 @@
 
 namespace weft {
 
-int run_convert(const std::string& model, const std::string& type, const std::string& output, bool allow_nonfinite);
-int run_upcycle(const std::string& model, const UpcycleOptions& options, const std::string& output);
+int run_convert(const std::string& model, const std::string& type, const std::string& output, Values values);
+// type: empty for the model's own.
+int run_upcycle(const std::string& model, UpcycleOptions options, const std::string& type, const std::string& output);
 
 }  // namespace weft

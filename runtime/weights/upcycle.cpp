@@ -38,7 +38,8 @@ constexpr std::array<std::pair<const char*, const char*>, 3> kProjections = {
 // The dense model by Hugging Face's names, whichever format it lies in.
 class DenseModel {
  public:
-  explicit DenseModel(const std::string& path) : source_(Checkpoint::open(path)) {
+  DenseModel(const std::string& path, const UpcycleOptions& options)
+      : source_(Checkpoint::open(path)), type_(options.type), values_(options.values) {
     const json type = parse_json_object(source_->config_json(), "config.json").value("model_type", json());
     if (type != "llama" && type != "mistral")
       bad_input("model_type ", in_quotes(type.is_string() ? type.get<std::string>() : type.dump()),
@@ -69,7 +70,7 @@ class DenseModel {
     const auto stored = stored_names_.find(name);
     if (stored == stored_names_.end()) bad_input(source_->path(), " has no tensor ", in_quotes(name));
     TensorInfo result = source_->info(stored->second);
-    if (quantised_) result.dtype = DType::f32;
+    result.dtype = type_.value_or(quantised_ ? DType::f32 : result.dtype);
     return result;
   }
 
@@ -78,7 +79,7 @@ class DenseModel {
     std::function<int64_t(int64_t)> rows;
     if (source_->is_gguf() && is_rope_projection(stored))
       rows = [head_dim = shape_.head_dim](int64_t row) { return half_to_interleaved(row, head_dim); };
-    copy_tensor(*source_, stored, info(name).dtype, rows, Values::any, sink);
+    copy_tensor(*source_, stored, info(name).dtype, rows, values_, sink);
   }
 
  private:
@@ -102,6 +103,8 @@ class DenseModel {
   }
 
   std::unique_ptr<Checkpoint> source_;
+  std::optional<DType> type_;
+  Values values_;
   json config_;
   LlamaFamilyShape shape_;
   bool quantised_ = false, head_differs_ = false;
@@ -224,7 +227,7 @@ std::vector<std::string> upcycle(const std::string& model_path, const UpcycleOpt
     bad_input("experts is ", options.experts, "; 1 to ", kMaxExperts, " are possible");
   if (options.top_k < 1 || options.top_k > options.experts)
     bad_input("top-k is ", options.top_k, "; 1 to the number of experts (", options.experts, ") are possible");
-  DenseModel model(model_path);
+  DenseModel model(model_path, options);
   const std::vector<OutputTensor> tensors = plan(model, options.experts);
   const fs::path output(output_directory);
   EmptyDirectory directory(output);

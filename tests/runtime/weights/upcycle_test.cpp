@@ -28,6 +28,13 @@ class Upcycle : public testing::Test {
   std::string refused(const std::string& model, UpcycleOptions options = {3, 2, 1}) {
     return refusal([&] { run(model, options); });
   }
+  void write_weights(const std::vector<std::pair<std::string, TensorInfo>>& tensors,
+                     const std::map<std::string, std::vector<float>>& values) {
+    SafetensorsWriter writer(directory_ / "model.safetensors", tensors);
+    for (const auto& [name, info] : tensors)
+      writer.write(name, values.at(name).data(), values.at(name).size() * sizeof(float));
+    writer.finish();
+  }
   TempDirectory directory_;
   int runs_ = 0;
   std::vector<std::string> notices_;
@@ -92,9 +99,7 @@ TEST_F(Upcycle, KeepsAHeadThatIsNotTheEmbedding) {
   values["lm_head.weight"] = values["model.embed_tokens.weight"];
   for (const bool differs : {false, true}) {
     if (differs) values["lm_head.weight"].back() += 1;
-    SafetensorsWriter writer(directory_ / "model.safetensors", tensors);
-    for (const auto& [name, info] : tensors) writer.write(name, values[name].data(), values[name].size() * sizeof(float));
-    writer.finish();
+    write_weights(tensors, values);
     const auto moe = run(directory_.path());
     EXPECT_EQ(moe->has("lm_head.weight"), differs);
     EXPECT_EQ(json::parse(moe->config_json())["tie_word_embeddings"], !differs);
@@ -165,6 +170,31 @@ TEST_F(Upcycle, KeepsPlainTypes) {
   EXPECT_EQ(moe->info("model.norm.weight").dtype, DType::f32);
   EXPECT_EQ(json::parse(moe->config_json())["torch_dtype"], "bfloat16");
   EXPECT_THAT(notices_, ElementsAre(HasSubstr("no byte-level BPE tokenizer")));
+}
+
+TEST_F(Upcycle, WritesTheTypeAskedFor) {
+  const auto dense = write_tiny_model(directory_, tiny_config("llama"));
+  convert(directory_.path(), DType::q8_0, directory_ / "m.gguf");
+  for (const std::string& model : {directory_.path(), directory_ / "m.gguf"}) {
+    const auto moe = run(model, {2, 1, 0, DType::f16});
+    for (const auto& [name, info] : moe->tensors()) EXPECT_EQ(info.dtype, DType::f16) << name;
+    EXPECT_EQ(json::parse(moe->config_json())["torch_dtype"], "float16");
+  }
+  std::vector<std::byte> rounded(kHidden * sizeof(uint16_t));
+  quant::quantize(DType::f16, dense.at("model.norm.weight").data(), rounded.data(), kHidden);
+  const auto moe = run(directory_.path(), {2, 1, 0, DType::f16});
+  EXPECT_EQ(std::memcmp(moe->rows("model.norm.weight", 0, 1), rounded.data(), rounded.size()), 0);
+}
+
+TEST_F(Upcycle, RefusesValuesBeyondTheTypeAndLeavesNothing) {
+  auto dense = write_tiny_model(directory_, tiny_config("llama"));
+  dense.at("model.norm.weight")[3] = 1e6;
+  write_weights(tiny_tensors(0), dense);
+  const std::string sentence = refused(directory_.path(), {2, 1, 0, DType::f16});
+  EXPECT_THAT(sentence, HasSubstr("model.norm.weight holds 1e+06 at [3], beyond the range of f16; --allow-nonfinite"));
+  EXPECT_TRUE(std::filesystem::is_empty(directory_ / "out1"));
+  run(directory_.path(), {2, 1, 0, DType::f16, Values::any});
+  run(directory_.path(), {2, 1, 0, DType::bf16});
 }
 
 TEST_F(Upcycle, RefusesWhatMixtralCannotHold) {
