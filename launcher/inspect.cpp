@@ -1,15 +1,15 @@
 #include "launcher/inspect.h"
 
-#include <cstdio>
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <nlohmann/json.hpp>
 
 #include "kernels/core/log.h"
-#include "runtime/models/anatomy.h"
+#include "launcher/inspect_report.h"
+#include "runtime/engine/settings.h"
 #include "runtime/models/model.h"
-#include "runtime/weights/checkpoint.h"
+#include "runtime/weights/tensor_copy.h"
 
 namespace weft {
 namespace {
@@ -63,64 +63,91 @@ DType stored_dtype(const Inspected& model, const WeightRule& rule) {
   return config_dtype(model.config);
 }
 
-std::string mib(int64_t bytes) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.1f MiB", static_cast<double>(bytes) / (1 << 20));
-  return text;
+// What is there, read by Weft or not (bytes and parameters then count as none).
+std::map<std::string, Inspection::Stored> stored_types(const Checkpoint& checkpoint) {
+  std::map<std::string, Inspection::Stored> types;
+  for (const auto& [tensor, info] : checkpoint.tensors()) {
+    Inspection::Stored& stored = types[name(info.dtype)];
+    const int64_t rows = row_count(info);
+    ++stored.tensors;
+    stored.parameters += rows * row_length(info);
+    stored.bytes += rows * dtype_bytes(info.dtype, row_length(info));
+  }
+  for (const auto& [tensor, type] : checkpoint.unreadable()) ++types[type].tensors;
+  return types;
 }
 
-std::string millions(int64_t n) {
-  char text[32];
-  std::snprintf(text, sizeof text, n < 10'000'000 ? "%.3f M" : "%.1f M", static_cast<double>(n) / 1e6);
-  return text;
+int64_t largest_rank(const Anatomy& a, int64_t tokens) {
+  int64_t most = 0;
+  for (size_t r = 0; r < a.rank_weight_bytes.size(); ++r)
+    most = std::max(most, a.rank_weight_bytes[r] + tokens * a.rank_kv_bytes_per_token[r]);
+  return most;
 }
 
-void print_text(const ModelConfig& c, const Mesh& mesh, const Anatomy& a, DType kv) {
-  std::printf("%s: %d layers, hidden %lld, context %lld\n\n", c.model_type.c_str(), c.n_layers,
-              static_cast<long long>(c.hidden_size), static_cast<long long>(c.max_position_embeddings));
-  std::printf("%-10s %14s %14s  %s\n", "component", "parameters", "active", "kind");
-  for (const auto& part : a.components)
-    std::printf("%-10s %14s %14s  %s\n", part.name.c_str(), millions(part.parameters).c_str(), millions(part.active).c_str(),
-                part.kind.c_str());
-  std::printf("%-10s %14s %14s\n\n", "total", millions(a.parameters).c_str(), millions(a.active).c_str());
-  std::printf("weights %s, KV cache %lld bytes a token (%s)\n\n", mib(a.weight_bytes).c_str(),
-              static_cast<long long>(a.kv_bytes_per_token), name(kv));
-  std::printf("%s\n%-6s %14s %22s\n", mesh.describe().c_str(), "rank", "weights", "KV bytes a token");
-  for (int r = 0; r < mesh.world; ++r)
-    std::printf("%-6d %14s %22lld\n", r, mib(a.rank_weight_bytes[r]).c_str(), static_cast<long long>(a.rank_kv_bytes_per_token[r]));
-}
+class Inspector {
+ public:
+  Inspector(const InspectOptions& options, const std::string& path) : options_(options), path_(path), model_(open(path)) {
+    if (options.kv_dtype != "auto") kv_ = parse_dtype(options.kv_dtype).value_or(DType::q8_0);
+    if (kv_ != DType::f32 && kv_ != DType::f16 && kv_ != DType::bf16)
+      bad_input("--kv-dtype ", options.kv_dtype, " is not known; allowed are auto, f32, f16, bf16");
+  }
 
-void print_json(const ModelConfig& c, const Mesh& mesh, const Anatomy& a, DType kv) {
-  nlohmann::ordered_json out = {{"model_type", c.model_type},
-                                {"n_layers", c.n_layers},
-                                {"hidden_size", c.hidden_size},
-                                {"max_position_embeddings", c.max_position_embeddings},
-                                {"parameters", a.parameters},
-                                {"active_parameters", a.active},
-                                {"weight_bytes", a.weight_bytes},
-                                {"kv_dtype", name(kv)},
-                                {"kv_bytes_per_token", a.kv_bytes_per_token},
-                                {"mesh", mesh.describe()}};
-  for (const auto& part : a.components)
-    out["components"].push_back({{"name", part.name}, {"kind", part.kind}, {"parameters", part.parameters}, {"active", part.active}});
-  for (int r = 0; r < mesh.world; ++r)
-    out["ranks"].push_back({{"rank", r}, {"weight_bytes", a.rank_weight_bytes[r]}, {"kv_bytes_per_token", a.rank_kv_bytes_per_token[r]}});
-  std::printf("%s\n", out.dump().c_str());
-}
+  Inspection inspect() const {
+    // A mesh that need not be running: its world is what the flags ask for.
+    const MeshRequest& m = options_.mesh;
+    const Mesh mesh = make_mesh(m.tp.value_or(m.ep.value_or(1)) * m.pp.value_or(1) * m.dp.value_or(1), m);
+    Inspection result{path_, model_.config, mesh, kv_, anatomy_of(mesh), {}, {}};
+    if (model_.checkpoint) result.types = stored_types(*model_.checkpoint);
+    const EngineConfig defaults;
+    for (const int64_t len : or_default(options_.max_model_len, default_model_len(model_.config)))
+      for (const int64_t seqs : or_default(options_.max_seqs, defaults.max_seqs))
+        result.needs.push_back(need(
+            len, seqs, (len + defaults.block_size - 1) / defaults.block_size * defaults.block_size * seqs, result.anatomy));
+    return result;
+  }
+
+ private:
+  static std::vector<int64_t> or_default(const std::vector<int64_t>& values, int64_t fallback) {
+    return values.empty() ? std::vector{fallback} : values;
+  }
+
+  Mesh make_mesh(int world, const MeshRequest& request) const {
+    return Mesh::make(world, 0, request, model_.config.n_heads, model_.config.moe.n_experts);
+  }
+
+  Anatomy anatomy_of(const Mesh& mesh) const {
+    return anatomy(model_.config, mesh, kv_, [&](const WeightRule& rule) { return stored_dtype(model_, rule); });
+  }
+
+  Inspection::Need need(int64_t len, int64_t seqs, int64_t tokens, const Anatomy& a) const {
+    Inspection::Need result{len, seqs, tokens * a.kv_bytes_per_token, largest_rank(a, tokens), {}, {}};
+    if (options_.memory == 0) return result;
+    const int64_t room = options_.memory - left_to_others(options_.memory);
+    result.fits = result.rank_bytes <= room;
+    const int64_t least = (a.weight_bytes + result.kv_bytes + room - 1) / room;  // no rank can have less than its share
+    for (int64_t world = std::max<int64_t>(least, 1); world <= model_.config.n_heads && !result.ranks; ++world)
+      if (largest_rank(anatomy_of(make_mesh(static_cast<int>(world), {})), tokens) <= room)
+        result.ranks = static_cast<int>(world);
+    return result;
+  }
+
+  const InspectOptions& options_;
+  std::string path_;
+  Inspected model_;
+  DType kv_ = DType::f16;
+};
 
 }  // namespace
 
 int run_inspect(const InspectOptions& options) {
-  const Inspected model = open(options.path);
-  const ModelConfig& c = model.config;
-  // inspect plans for a mesh that need not be running: its world is what the flags ask for.
-  const int world = options.mesh.tp.value_or(options.mesh.ep.value_or(1)) * options.mesh.pp.value_or(1) * options.mesh.dp.value_or(1);
-  const Mesh mesh = Mesh::make(world, 0, options.mesh, c.n_heads, c.moe.n_experts);
-  const DType kv = options.kv_dtype == "auto" ? DType::f16 : parse_dtype(options.kv_dtype).value_or(DType::q8_0);
-  if (kv != DType::f32 && kv != DType::f16 && kv != DType::bf16)
-    bad_input("--kv-dtype ", options.kv_dtype, " is not known; allowed are auto, f32, f16, bf16");
-  const Anatomy a = anatomy(c, mesh, kv, [&](const WeightRule& rule) { return stored_dtype(model, rule); });
-  options.json ? print_json(c, mesh, a, kv) : print_text(c, mesh, a, kv);
+  std::vector<Inspection> models;
+  for (const std::string& path : options.paths) models.push_back(Inspector(options, path).inspect());
+  if (options.json) {
+    for (const Inspection& model : models) print_json(model, options.memory);
+    return 0;
+  }
+  if (models.size() == 1) print_details(models.front());
+  print_table(models, options.memory);
   return 0;
 }
 

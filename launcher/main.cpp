@@ -88,6 +88,12 @@ void Program::model_flags(CLI::App& command, CommonOptions& common, const char* 
   add_engine_flags(command, common.engine, pp_flag);
 }
 
+template <class T>
+void add_list(CLI::App& command, const char* flag, std::vector<T>& values, const CLI::Validator& allowed, const char* what,
+              const std::string& fallback) {
+  command.add_option(flag, values, what)->delimiter(',')->allow_extra_args(false)->check(allowed)->default_str(fallback);
+}
+
 CLI::Option* add_chat_file(CLI::App& group, std::optional<std::string>& file) {
   return group.add_option("--chat-file", file, "JSON of a chat: a list of messages, or {\"messages\": [...], \"tools\": [...], ...}")
       ->type_name("FILE");
@@ -127,9 +133,7 @@ void Program::add_bench() {
   CLI::App* sub = measure("model", "Prefill and decode speed of a model; of lists, as 1,8,32, every combination",
                           [this](const Report& r) { return run_bench_model(bench_model, r); });
   model_flags(*sub, bench_model.common, "--stages");
-  const auto list = [&](const char* flag, auto& values, const CLI::Validator& allowed, const char* what, const char* fallback) {
-    sub->add_option(flag, values, what)->delimiter(',')->allow_extra_args(false)->check(allowed)->default_str(fallback);
-  };
+  const auto list = [&](auto&&... flag) { add_list(*sub, flag...); };
   const CLI::Validator tokens = range(0, 1 << 24);
   list("--pp", bench_model.pp, tokens, "prompt tokens of the prefill measurement; 0 leaves it out", "512");
   list("--tg", bench_model.tg, tokens, "tokens of the decode measurement; 0 leaves it out", "128");
@@ -159,10 +163,21 @@ void Program::add_files() {
   sub->add_option("--input", tokenize_input, "JSON: {\"texts\": [...]} or {\"chats\": [...]}, each as a --chat-file holds it")->type_name("FILE")->required();
 
   sub = command("inspect", "A model's anatomy and memory needs, from its config alone", [this] { return run_inspect(inspect); });
-  sub->add_option("path", inspect.path, "Hugging Face directory, config.json or GGUF file")->type_name("PATH")->required();
+  sub->add_option("path", inspect.paths, "Hugging Face directories, config.json or GGUF files")
+      ->type_name("PATH")
+      ->required();
   add_mesh_flags(*sub, inspect.mesh);
   sub->add_option("--kv-dtype", inspect.kv_dtype, "type of the KV cache: f32, f16 or bf16 (auto: f16)")->capture_default_str();
-  sub->add_flag("--json", inspect.json, "print one JSON object");
+  add_list(*sub, "--max-model-len", inspect.max_model_len, range(1, 1 << 30),
+           "longest prompt and answer together, in tokens; of lists, as 4096,8192, every combination",
+           "the model's, at most 8192");
+  add_list(*sub, "--max-seqs", inspect.max_seqs, range(1, 65536), "sequences in a batch at most",
+           cat(EngineConfig().max_seqs));
+  sub->add_option("--memory", inspect.memory,
+                  "memory of a rank, in bytes or with K, M or G (of 1024): what fits, and on how many ranks")
+      ->transform(CLI::AsSizeValue(false))
+      ->check(range(1, 1e15));
+  sub->add_flag("--json", inspect.json, "print one JSON object a model");
 
   sub = command("convert", "Write a model as GGUF, quantised if asked",
                 [this] { return run_convert(from_model, type, output, values()); });

@@ -15,7 +15,6 @@ namespace weft {
 namespace {
 
 constexpr int64_t kDefaultModelLen = 8192;
-constexpr int64_t kOthers = 256 << 20;  // at most, for what grows beside: MPI, page tables, the coordinator
 constexpr int64_t kScoreRows = 64;  // logit rows of a step that score() may ask for, whatever max_seqs is
 
 void check_range(const char* flag, int64_t value, int64_t low, int64_t high) {
@@ -85,6 +84,8 @@ DType default_kv_dtype(Arithmetic arithmetic) {
   }
 }
 
+int64_t default_model_len(const ModelConfig& model) { return std::min(model.max_position_embeddings, kDefaultModelLen); }
+
 Settings resolve(const EngineConfig& config, const ModelConfig& model, const Checkpoint& checkpoint,
                  int world, int rank) {
   Settings s;
@@ -105,7 +106,7 @@ Settings resolve(const EngineConfig& config, const ModelConfig& model, const Che
     s.kv_dtype = *kv;
   }
   s.max_model_len = config.max_model_len;
-  if (s.max_model_len == 0) s.max_model_len = std::min(model.max_position_embeddings, kDefaultModelLen);
+  if (s.max_model_len == 0) s.max_model_len = default_model_len(model);
   s.max_seqs = config.max_seqs;
   s.block_size = config.block_size;
   s.limits.max_tokens = config.max_batch_tokens;
@@ -138,6 +139,8 @@ MemoryLimit share_of(MemoryLimit limit, int local_size) {
   return limit;
 }
 
+int64_t left_to_others(int64_t memory) { return std::min<int64_t>(memory / 16, 256 << 20); }
+
 void check_weights_fit(int64_t bytes, const MemoryLimit& share) {
   if (bytes > share.available)
     bad_input("the weights take ", mib(bytes), " MiB a rank; a rank's share of ", share.source, " is ", mib(share.limit),
@@ -146,7 +149,7 @@ void check_weights_fit(int64_t bytes, const MemoryLimit& share) {
 
 int64_t affordable_blocks(const EngineConfig& config, const Settings& s, const KvShape& shape, const MemoryLimit& share,
                           int64_t taken) {
-  const int64_t room = share.available - taken - std::min(share.limit / 16, kOthers);
+  const int64_t room = share.available - taken - left_to_others(share.limit);
   const auto refuse = [&](const auto&... wish) {
     bad_input(wish..., "; a rank's share of ", share.source, " is ", mib(share.limit), " MiB, and beside ", mib(taken),
               " MiB of weights and workspace ", mib(std::max<int64_t>(room, 0)), " are free");

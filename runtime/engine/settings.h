@@ -28,6 +28,9 @@ struct Settings {
 // Refuses values outside what any model allows; looks at nothing but the flags.
 void check_config(const EngineConfig& config);
 
+// Of a model whose context need not be used up by who does not ask for it.
+int64_t default_model_len(const ModelConfig& model);
+
 // All but threads and kv_blocks.
 Settings resolve(const EngineConfig& config, const ModelConfig& model, const Checkpoint& checkpoint, int world, int rank);
 
@@ -45,6 +48,9 @@ int resolve_threads(int requested, HostComm& host);
 
 // Every number divided by the ranks of this machine.
 MemoryLimit share_of(MemoryLimit limit, int local_size);
+
+// What a rank does not take of `memory` bytes: for what grows beside (MPI, page tables, the coordinator).
+int64_t left_to_others(int64_t memory);
 
 // Refuses weights that are larger than what is available of `share`.
 void check_weights_fit(int64_t bytes, const MemoryLimit& share);
