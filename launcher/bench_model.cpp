@@ -8,6 +8,7 @@
 #include "kernels/core/check.h"
 #include "launcher/job.h"
 #include "launcher/report.h"
+#include "runtime/engine/fingerprint.h"
 
 namespace weft {
 namespace {
@@ -136,7 +137,7 @@ void measure(Engine& engine, const BenchModelOptions& o, const Shape& shape, Rep
                   median(decode));
     std::printf("peak resident %.1f MiB, weights %.1f MiB, %d threads, mesh %s, arithmetic %s, fingerprint %s\n",
                 rss_bytes() / 1048576.0, info.weight_bytes / 1048576.0, info.threads, info.mesh.describe().c_str(),
-                name(info.arithmetic), hex(bench.fingerprint()).c_str());
+                name(info.arithmetic), fingerprint_text(bench.fingerprint()).c_str());
     return;
   }
   nlohmann::ordered_json row = {{"model", o.common.model},
@@ -154,7 +155,9 @@ void measure(Engine& engine, const BenchModelOptions& o, const Shape& shape, Rep
   add_spread(row, "prefill_tok_s", prefill);
   add_spread(row, "decode_tok_s", decode);
   add_spread(row, "ttft_s", ttft);
-  row.update({{"rss_bytes", rss_bytes()}, {"weights_bytes", info.weight_bytes}, {"fingerprint", hex(bench.fingerprint())}});
+  row.update({{"rss_bytes", rss_bytes()},
+              {"weights_bytes", info.weight_bytes},
+              {"fingerprint", fingerprint_text(bench.fingerprint())}});
   report.row(row);
 }
 

@@ -5,6 +5,7 @@
 
 #include "kernels/core/thread_pool.h"
 #include "launcher/job.h"
+#include "runtime/engine/fingerprint.h"
 #include "tests/support/op_bench.h"
 
 namespace weft {
@@ -23,7 +24,7 @@ int run_bench_ops(const BenchOpsOptions& options, Report report) {
     const double gb = t.bytes / t.seconds * 1e-9, gflop = t.flops / t.seconds * 1e-9;
     if (report.is_text())
       std::printf("%-48s %10.2f %9.2f %9.2f %6.0f%%  %s\n", t.name.c_str(), t.seconds * 1e6, gb, gflop,
-                  100 * t.share_of_limit, hex(t.fingerprint).c_str());
+                  100 * t.share_of_limit, fingerprint_text(t.fingerprint).c_str());
     else
       report.row({{"case", t.name},
                   {"threads", threads},
@@ -35,7 +36,7 @@ int run_bench_ops(const BenchOpsOptions& options, Report report) {
                   {"share_of_limit", t.share_of_limit},
                   {"read_bytes_per_s", limits.bytes_per_s},
                   {"fma_flops_per_s", limits.flops_per_s},
-                  {"fingerprint", hex(t.fingerprint)}});
+                  {"fingerprint", fingerprint_text(t.fingerprint)}});
     return !std::ferror(stdout);  // nobody reads on
   });
   return 0;

@@ -14,6 +14,7 @@
 #include "launcher/job.h"
 #include "launcher/serve_commands.h"
 #include "launcher/standard_streams.h"
+#include "runtime/engine/fingerprint.h"
 #include "weft/v1/weft.grpc.pb.h"
 
 namespace weft {
@@ -90,7 +91,7 @@ void Client::report(const v1::GenerateResponse& last) {
                "fingerprint %s\n",
                last.usage().prompt_tokens(), last.timings().ttft_s(), last.usage().completion_tokens(),
                last.timings().decode_tok_s(), reason(last.finish_reason()), info.mesh().c_str(),
-               hex(last.fingerprint()).c_str());
+               fingerprint_text(last.fingerprint()).c_str());
 }
 
 // One answer put together from its messages.
@@ -121,7 +122,7 @@ struct Answer {
               {"decode_tok_s", last.timings().decode_tok_s()}}},
             {"seed", last.seed()},
             {"replays", last.replays()},
-            {"fingerprint", hex(last.fingerprint())}};
+            {"fingerprint", fingerprint_text(last.fingerprint())}};
   }
 };
 

@@ -10,6 +10,7 @@
 #include "launcher/job.h"
 #include "launcher/open_tokenizer.h"
 #include "launcher/standard_streams.h"
+#include "runtime/engine/fingerprint.h"
 #include "runtime/text/answer_text.h"
 #include "runtime/text/chat_encoder.h"
 
@@ -145,7 +146,7 @@ void report(const GenerateOptions& o, const Engine& engine, const Result& r, con
                                            {"decode_tok_s", r.decode_rate()}}},
                                          {"seed", r.seed},
                                          {"mesh", mesh},
-                                         {"fingerprint", hex(r.fingerprint)}};
+                                         {"fingerprint", fingerprint_text(r.fingerprint)}};
     std::printf("%s\n", json.dump().c_str());
     std::fflush(stdout);
   }
@@ -154,7 +155,7 @@ void report(const GenerateOptions& o, const Engine& engine, const Result& r, con
                "%.3f s, load %.3f s; "
                "mesh %s; fingerprint %s\n",
                r.prompt_ids.size(), r.prefill_rate(), r.ids.size(), r.decode_rate(), name(r.finish), r.timings.ttft_s,
-               r.timings.load_s, mesh.c_str(), hex(r.fingerprint).c_str());
+               r.timings.load_s, mesh.c_str(), fingerprint_text(r.fingerprint).c_str());
   const EngineStats stats = engine.stats();
   if (!stats.router.tokens_per_expert.empty())
     std::fprintf(stderr,

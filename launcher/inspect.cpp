@@ -141,7 +141,13 @@ class Inspector {
 
 int run_inspect(const InspectOptions& options) {
   std::vector<Inspection> models;
-  for (const std::string& path : options.paths) models.push_back(Inspector(options, path).inspect());
+  for (const std::string& path : options.paths) {
+    models.push_back(Inspector(options, path).inspect());
+    if (options.max_model_len.empty()) continue;
+    const int64_t longest = *std::max_element(options.max_model_len.begin(), options.max_model_len.end());
+    const std::string warning = beyond_training(longest, models.back().config);
+    if (!warning.empty()) log_warn(path, ": ", warning);
+  }
   if (options.json) {
     for (const Inspection& model : models) print_json(model, options.memory);
     return 0;

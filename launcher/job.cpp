@@ -1,6 +1,5 @@
 #include "launcher/job.h"
 
-#include <cstdio>
 #include <cstdlib>
 #include <thread>
 
@@ -62,11 +61,5 @@ int run_job(const CommonOptions& options, const std::function<void(Engine&)>& fn
 bool speaks_for_job() { return launched_rank() == 0; }
 
 void let_rank_0_speak_first() { std::this_thread::sleep_for(std::chrono::seconds(1)); }
-
-std::string hex(uint64_t fingerprint) {
-  char text[17];
-  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(fingerprint));
-  return text;
-}
 
 }  // namespace weft

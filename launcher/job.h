@@ -43,7 +43,4 @@ class Stopwatch {
   Clock::time_point start_ = Clock::now();
 };
 
-// "89f1..." as 16 hexadecimal digits.
-std::string hex(uint64_t fingerprint);
-
 }  // namespace weft

@@ -41,7 +41,8 @@ void log_settings(const std::string& path, const EngineInfo& info, const ModelCo
   log_info(path, " (", config.model_type, "): ", info.mesh.describe(), ", ", info.threads, " threads a rank, arithmetic ",
            name(info.arithmetic));
   if (config.head_differs) log_warn(kHeadDiffers);
-  log_info("max-model-len ", info.max_model_len, " (the model's own: ", config.max_position_embeddings, "), KV cache ",
+  if (const std::string warning = beyond_training(info.max_model_len, config); !warning.empty()) log_warn(warning);
+  log_info("max-model-len ", info.max_model_len, " (the model's own: ", trained_length(config), "), KV cache ",
            name(info.kv_dtype), ": ", info.kv_blocks, " blocks of ", info.block_size);
   log_info("memory of rank 0: ", info.weight_bytes >> 20, " MiB weights, ", info.workspace_bytes >> 20,
            " MiB workspace, up to ", info.kv_bytes >> 20, " MiB KV cache; its share of ", share.source, ": ",

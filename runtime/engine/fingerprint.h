@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 
 struct XXH3_state_s;
 
@@ -20,5 +21,8 @@ class Fingerprint {
   };
   std::unique_ptr<XXH3_state_s, Free> state_;
 };
+
+// As every output writes it: 16 hexadecimal digits.
+std::string fingerprint_text(uint64_t fingerprint);
 
 }  // namespace weft

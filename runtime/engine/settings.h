@@ -28,7 +28,13 @@ struct Settings {
 // Refuses values outside what any model allows; looks at nothing but the flags.
 void check_config(const EngineConfig& config);
 
-// Of a model whose context need not be used up by who does not ask for it.
+// Tokens up to which the model's positions were trained, as transformers means the config: linear RoPE stretches
+// max_position_embeddings by its factor, YaRN the original length (if max_position_embeddings does not say so already); that
+// of llama3 is in max_position_embeddings.
+int64_t trained_length(const ModelConfig& model);
+// The sentence about a context beyond it; empty if there is nothing to say.
+std::string beyond_training(int64_t max_model_len, const ModelConfig& model);
+// What is taken where nobody asks: the trained length, at most 8192.
 int64_t default_model_len(const ModelConfig& model);
 
 // All but threads and kv_blocks.

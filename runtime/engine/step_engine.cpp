@@ -25,12 +25,6 @@ void check_ids(std::span<const int32_t> ids, int64_t vocab, int64_t max_model_le
     if (id < 0 || id >= vocab) bad_input("token id ", id, " is out of range; the vocabulary has ids 0 to ", vocab - 1);
 }
 
-void warn_if_beyond_training(size_t tokens, const ModelConfig& config) {
-  if (static_cast<int64_t>(tokens) > config.max_position_embeddings)
-    log_warn("a prompt of ", tokens, " tokens is longer than the ", config.max_position_embeddings,
-             " the model was trained on");
-}
-
 }  // namespace
 
 int64_t workspace_bytes(const Model& model, const Settings& s) {
@@ -84,7 +78,6 @@ void StepEngine::check_request(const Request& r) const {
 
 void StepEngine::submit(const Request& request) {
   check_request(request);
-  warn_if_beyond_training(request.prompt.size(), model());
   const auto length = static_cast<int64_t>(request.prompt.size());
   const int64_t left = std::min<int64_t>(request.max_tokens - request.n_generated, info_.max_model_len - length);
   scheduler_.add(request.id, request.prompt, length + left, request.cache_salt);
@@ -190,7 +183,6 @@ EngineStats StepEngine::stats() const {
 void StepEngine::score(const std::vector<int32_t>& ids, float* out) {
   WEFT_CHECK(!has_work(), "score() while requests run");
   check_ids(ids, model().vocab_size, info_.max_model_len);
-  warn_if_beyond_training(ids.size(), model());
   BlockManager& manager = scheduler_.blocks();
   const auto length = static_cast<int64_t>(ids.size());
   struct Blocks {

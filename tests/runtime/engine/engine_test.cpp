@@ -326,6 +326,11 @@ TEST(Engine, ScoreGivesTheLogitsThatGenerationSees) {
   EXPECT_THROW(engine->score(std::vector<int32_t>(121, 1), logits.data()), InputError);
 }
 
+TEST(FingerprintText, HasSixteenDigits) {
+  EXPECT_EQ(fingerprint_text(0), "0000000000000000");
+  EXPECT_EQ(fingerprint_text(0xfedcba9876543210), "fedcba9876543210");
+}
+
 TEST(Agree, GivesAllValuesOrTheFirstFailingRanksSentence) {
   run_ranks(3, [](RankComm& comm) {
     const int rank = comm.host->rank();

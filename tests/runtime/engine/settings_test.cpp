@@ -61,6 +61,31 @@ TEST(Resolve, TakesWhatIsAsked) {
   EXPECT_EQ(s.limits.max_rows, 7);
 }
 
+// max_position_embeddings as published by Llama 2, Llama 3.1, a linear one, Qwen2.5 with its card's YaRN, DeepSeek-V2's kind.
+TEST(TrainedLength, IsThatAfterScaling) {
+  using Type = RopeConfig::Type;
+  const auto length = [](int64_t positions, Type type, double factor, int64_t original) {
+    ModelConfig config;
+    config.max_position_embeddings = positions;
+    config.rope.type = type;
+    config.rope.factor = factor;
+    config.rope.original_max_position_embeddings = original;
+    return trained_length(config);
+  };
+  EXPECT_EQ(length(4096, Type::plain, 1, 0), 4096);
+  EXPECT_EQ(length(131072, Type::llama3, 8, 8192), 131072);
+  EXPECT_EQ(length(4096, Type::linear, 4, 0), 16384);
+  EXPECT_EQ(length(32768, Type::yarn, 4, 32768), 131072);
+  EXPECT_EQ(length(163840, Type::yarn, 40, 4096), 163840);
+  EXPECT_EQ(length(2048, Type::linear, 1.5, 0), 3072);
+}
+
+TEST(BeyondTraining, IsOneSentence) {
+  EXPECT_EQ(beyond_training(20000, model()), "");
+  EXPECT_EQ(beyond_training(20001, model()),
+            "--max-model-len 20001 is beyond the 20000 tokens that the model was trained for; answers get worse there");
+}
+
 TEST(Resolve, RefusesUnknownNames) {
   const FakeCheckpoint checkpoint({});
   EngineConfig dtype, kv;
