@@ -72,18 +72,25 @@ void put_rope(GgufWriter& writer, const json& config, const std::string& prefix)
   writer.put_f32(prefix + "rope.scaling.yarn_beta_fast", number(rope, "beta_fast", 32));
   writer.put_f32(prefix + "rope.scaling.yarn_beta_slow", number(rope, "beta_slow", 1));
   if (present(rope, "mscale") || present(rope, "mscale_all_dim"))
-    bad_input("config.json: YaRN's mscale cannot be converted");
+    bad_input(
+        "config.json: YaRN's mscale and mscale_all_dim cannot be converted: this GGUF architecture has no key for them");
   if (present(rope, "truncate") && !flag(rope, "truncate"))
-    bad_input("config.json: YaRN's truncate false cannot be converted");
+    bad_input("config.json: YaRN's truncate false cannot be converted: a GGUF always means true");
   if (present(rope, "attention_factor"))  // GGUF's multiplies YaRN's own 0.1 ln(factor) + 1
     writer.put_f32(prefix + "rope.scaling.attn_factor", number(rope, "attention_factor") / (0.1 * std::log(factor) + 1));
 }
 
 // What GGUF has no word for.
 void check_qwen3_moe(const json& config) {
-  if (!flag(config, "norm_topk_prob")) bad_input("config.json: norm_topk_prob false cannot be converted");
+  if (!flag(config, "norm_topk_prob"))
+    bad_input(
+        "config.json: norm_topk_prob false cannot be converted: in a GGUF of architecture qwen3moe the weights of a token's "
+        "experts always add up to one");
   if (integer(config, "decoder_sparse_step") != 1 || !config["mlp_only_layers"].empty())
-    bad_input("config.json: dense layers between MoE layers (decoder_sparse_step, mlp_only_layers) cannot be converted");
+    bad_input(
+        "config.json: dense layers between MoE layers (decoder_sparse_step, mlp_only_layers) cannot be converted: in a GGUF "
+        "of "
+        "architecture qwen3moe every layer has experts");
 }
 
 }  // namespace

@@ -131,6 +131,9 @@ std::vector<OutputTensor> plan_hugging_face(const Checkpoint& source, const Llam
   std::vector<OutputTensor> tensors;
   size_t experts = 0;
   for (const auto& [name, info] : source.tensors()) {
+    if (name.ends_with(".experts.gate_up_proj"))
+      bad_input(source.path(), ": tensor ", in_quotes(name),
+                " holds all experts of a layer, which weft convert does not take apart; it takes one tensor an expert");
     if (is_expert(name, shape)) ++experts;
     if (is_expert(name, shape) || (shape.tie_word_embeddings && name == "lm_head.weight")) continue;
     const auto gguf = llama_gguf_name(name);

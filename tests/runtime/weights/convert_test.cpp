@@ -206,6 +206,36 @@ TEST_F(Convert, StacksExperts) {
   EXPECT_THAT(refused(), HasSubstr("18 expert tensors; config.json describes 12"));
 }
 
+TEST_F(Convert, RefusesExpertsThatAreOneTensor) {
+  json config = tiny_config("mixtral");
+  config["num_local_experts"] = 3;
+  config["num_experts_per_tok"] = 2;
+  directory_.write("config.json", config.dump());
+  const std::string name = "model.layers.0.mlp.experts.gate_up_proj";
+  const std::vector<float> values(3 * 2 * kFeedForward * kHidden);
+  SafetensorsWriter writer(directory_ / "model.safetensors", {{name, {DType::f32, {3, 2 * kFeedForward, kHidden}}}});
+  writer.write(name, values.data(), values.size() * sizeof(float));
+  writer.finish();
+  EXPECT_THAT(refused(), HasSubstr("\"" + name + "\" holds all experts of a layer, which weft convert does not take apart"));
+}
+
+TEST_F(Convert, RefusesQwen3MoeThatGgufCannotSay) {
+  json config = tiny_config("qwen3_moe");
+  config.update(
+      {{"num_experts", 3}, {"num_experts_per_tok", 2}, {"moe_intermediate_size", kFeedForward}, {"norm_topk_prob", true}});
+  write_tiny_model(directory_, config);
+  const auto with = [&](const char* key, const json& value) {
+    json changed = config;
+    changed[key] = value;
+    directory_.write("config.json", changed.dump());
+    return refused();
+  };
+  EXPECT_THAT(with("norm_topk_prob", false),
+              HasSubstr("norm_topk_prob false cannot be converted: in a GGUF of architecture qwen3moe"));
+  for (const auto& [key, value] : {std::pair<const char*, json>("decoder_sparse_step", 2), {"mlp_only_layers", {0}}})
+    EXPECT_THAT(with(key, value), HasSubstr("(decoder_sparse_step, mlp_only_layers) cannot be converted: in a GGUF"));
+}
+
 TEST_F(Convert, RefusesWhatGgufCannotSay) {
   write_tiny_model(directory_, tiny_config("llama"));
   const auto with = [&](const char* key, const json& value) {
