@@ -20,6 +20,7 @@ namespace {
 [[noreturn]] void leave_lost_job(const std::string& sentence) {
   if (!speaks_for_job()) let_rank_0_speak_first();
   log_failure(sentence);
+  finish_log();
   std::_Exit(1);
 }
 

@@ -315,4 +315,8 @@ int main(int argc, char** argv) {
 }  // namespace
 }  // namespace weft
 
-int main(int argc, char** argv) { return weft::main(argc, argv); }
+int main(int argc, char** argv) {
+  const int code = weft::main(argc, argv);
+  weft::finish_log();
+  return code;
+}

@@ -55,7 +55,9 @@ class StopSignals {
       if (over_) return;
       first();
       sigwait(&set_, &signal);
-      if (!over_) ::_exit(128 + signal);
+      if (over_) return;
+      finish_log();
+      ::_exit(128 + signal);
     });
   }
 
@@ -158,7 +160,9 @@ int serve_in_job(const ServeOptions& options) {
       refused = std::current_exception();
       link.close();
     }
-    if (lost) std::_Exit(code);  // the engine's thread may wait for that rank for ever; mpirun ends the others
+    if (!lost) return;
+    finish_log();
+    std::_Exit(code);  // the engine's thread may wait for that rank for ever; mpirun ends the others
   });
   try {
     const std::unique_ptr<Engine> engine = create_engine(options.common, std::move(comm));

@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "kernels/core/check.h"
+#include "kernels/core/log.h"
 #include "parallel/communicator.h"
 
 #ifdef WEFT_HAVE_MPI
@@ -29,7 +30,10 @@ namespace weft {
 RankComm mpi_rank(double, std::function<void(const std::string&)>) {
   bad_input("this build has no MPI (WEFT_MPI=OFF): start one process without mpirun");
 }
-void abort_job(int code) { std::_Exit(code); }
+void abort_job(int code) {
+  finish_log();
+  std::_Exit(code);
+}
 
 #else
 
@@ -279,6 +283,7 @@ RankComm mpi_rank(double silence_s, std::function<void(const std::string&)> lost
 }
 
 void abort_job(int code) {
+  finish_log();
   int initialised = 0, finalised = 0;
   MPI_Initialized(&initialised);
   MPI_Finalized(&finalised);

@@ -10,7 +10,10 @@ enum class LogLevel { trace, debug, info, warn, error, off };
 
 enum class LogForm {
   command,  // weft: TEXT, where TEXT begins with "warning: " or "error: " if it is one
-  server,   // 2026-11-25T10:21:01.123Z LEVEL weft: TEXT, in UTC; LEVEL is trace, debug, info, warning or error
+  // 2026-11-25T10:21:01.123Z LEVEL weft: TEXT, in UTC; LEVEL is trace, debug, info, warning or error. A thread of its own
+  // writes: whoever logs never waits for the reader of stderr. While that does not read, the oldest of 4096 lines make room
+  // for new ones, and a line tells how many are missing.
+  server,
 };
 
 // Nothing below `level` is shown; names as --log-level spells them. The text of a rank other than 0 begins with "rank N: ".
@@ -21,6 +24,9 @@ bool log_shows(LogLevel level);
 
 // The sentence that a process fails with: shown at every level. A command's needs no "error: " before it.
 void log_failure(const std::string& sentence);
+
+// Before the process ends: waits for lines that are not written yet, at most half a second.
+void finish_log();
 
 // Lines of other processes, which have their stamp and level already.
 bool is_server_log_line(const std::string& line);

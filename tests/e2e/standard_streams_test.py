@@ -4,6 +4,7 @@ import json
 import os
 import resource
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -111,6 +112,29 @@ class StandardStreams(unittest.TestCase):
             while weft.run("client", "--target", server.address, "--prompt", "a").code != 0:
                 self.assertLess(time.monotonic(), deadline)
             self.assertEqual(server.stop(), 0)
+
+    def test_a_log_that_is_never_read_stops_no_server(self):
+        """Its pipe is full from the beginning; the server answers all the same, and drains when told to."""
+        read, write = os.pipe()
+        self.addCleanup(os.close, read)
+        self.addCleanup(os.close, write)
+        os.set_blocking(write, False)
+        with self.assertRaises(BlockingIOError):
+            while True:
+                os.write(write, b"-" * 4096)
+        os.set_blocking(write, True)
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            address = f"127.0.0.1:{probe.getsockname()[1]}"
+        server = subprocess.Popen([weft.BIN, "serve", "--model", TINY, "--ranks", "2", "--listen", address, "--log-level", "debug"],
+                                  stdin=subprocess.DEVNULL, stderr=write, env=dict(os.environ, WEFT_PIN="0"))
+        self.addCleanup(server.kill)
+        for _ in range(3):
+            code, err = run("client", "--target", address, "--wait", "30", "--prompt", "a", "--max-tokens", "3")
+            self.assertEqual(code, 0, err)
+        begin = time.monotonic()
+        server.terminate()
+        self.assertEqual(server.wait(30), 0)
+        self.assertLess(time.monotonic() - begin, 3)
 
 
 if __name__ == "__main__":
