@@ -74,7 +74,7 @@ std::string find_program(const std::string& name) {
   return "";
 }
 
-std::vector<std::string> job_environment(const WorkerInvitation& invitation, bool mpirun) {
+std::vector<std::string> job_environment(const Invitation& invitation, bool mpirun) {
   const bool inside_job = std::getenv("OMPI_COMM_WORLD_SIZE") != nullptr;
   std::vector<std::string> variables;
   const std::string directory = mpirun ? other_session_directory() : "";

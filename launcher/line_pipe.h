@@ -5,7 +5,7 @@
 #include <string>
 #include <thread>
 
-#include "runtime/serve/frame_socket.h"
+#include "parallel/file_descriptor.h"
 
 namespace weft {
 

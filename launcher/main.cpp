@@ -219,6 +219,13 @@ void Program::add_serving() {
   sub->add_option("--listen", serve.listen, "HOST:PORT; port 0 takes a free one")->type_name("ADDRESS")->capture_default_str();
   sub->add_option("--ranks", serve.ranks, "ranks to start; 1 runs without MPI")->check(range(1, 65536))->capture_default_str();
   sub->add_option("--hostfile", serve.hostfile, "mpirun's hostfile: the machines that run the ranks")->type_name("FILE")->default_str("all ranks on this machine");
+  sub->add_option(
+         "--worker-networks", serve.worker_networks,
+         "addresses or networks, as 10.0.0.7,10.1.0.0/16, from which ranks may connect beside those of --hostfile's hosts")
+      ->type_name("LIST")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->default_str("none");
   sub->add_option("--mpirun-args", serve.mpirun_args, "more arguments of mpirun, separated by spaces");
   sub->add_option("--max-requests", serve.max_requests, "unfinished requests at a time; more are answered RESOURCE_EXHAUSTED")
       ->check(range(1, 1 << 20))->capture_default_str();

@@ -12,13 +12,13 @@
 #include "kernels/core/check.h"
 #include "kernels/core/log.h"
 #include "kernels/core/thread_pool.h"
+#include "launcher/hostfile.h"
 #include "launcher/job.h"
 #include "launcher/open_tokenizer.h"
 #include "launcher/serve_commands.h"
 #include "launcher/supervisor.h"
 #include "launcher/version.h"
 #include "launcher/worker_command.h"
-#include "parallel/network.h"
 #include "runtime/serve/coordinator.h"
 #include "runtime/serve/engine_loop.h"
 #include "runtime/serve/grpc_server.h"
@@ -116,16 +116,23 @@ int serve(EngineLink& link, const ServeOptions& options, StopSignals& signals) {
   return coordinator.model() ? 1 : 2;  // 2: it never served, because of a bad model, or no ranks
 }
 
+// Where rank 0 comes to.
+JobListener worker_port(const ServeOptions& options) {
+  if (options.hostfile.empty()) return JobListener();
+  Ipv4Networks theirs;
+  for (const HostfileHost& host : check_hostfile(options.hostfile, 0))
+    theirs.add_host(host.name.substr(host.name.find('@') + 1));
+  for (const std::string& network : options.worker_networks)
+    if (!theirs.add(network))
+      bad_input("--worker-networks has ", network, "; it must be IPv4 addresses or networks, as 10.0.0.7 or 10.0.0.0/24");
+  return JobListener(theirs, cat("of a host in --hostfile ", options.hostfile, "; --worker-networks adds more"));
+}
+
 int serve_with_workers(const ServeOptions& options) {
   if (!std::filesystem::exists(options.common.model)) bad_input("model ", options.common.model, " does not exist");
   StopSignals signals;
-  const bool many_hosts = !options.hostfile.empty();
-  std::string addresses = "127.0.0.1";
-  if (many_hosts)
-    for (const NetworkInterface& interface : network_interfaces()) addresses += "," + interface.address;
   const std::vector<std::string> command = worker_command(options);
-  RemoteLink link(many_hosts ? "0.0.0.0" : "127.0.0.1", addresses,
-                  [&](const WorkerInvitation& invitation) { return start_worker_job(command, invitation); },
+  RemoteLink link(worker_port(options), [&](const Invitation& invitation) { return start_worker_job(command, invitation); },
                   {.step_timeout_s = options.step_timeout_s, .restart_for_s = options.restart_timeout_s});
   return serve(link, options, signals);
 }

@@ -15,6 +15,7 @@ struct ServeOptions {
   std::string listen = "127.0.0.1:50051";  // port 0: a free one
   int ranks = 1;                           // 1: no MPI. Not under mpirun
   std::string hostfile;                    // as mpirun's; empty: all ranks on this machine
+  std::vector<std::string> worker_networks;  // from which ranks may come, beside the hostfile's addresses
   std::string mpirun_args;                 // more arguments of mpirun, separated by spaces
   int max_requests = 512;                  // unfinished at a time
   int max_connections = 1024;              // open at a time

@@ -67,7 +67,7 @@ std::vector<char*> pointers(const std::vector<std::string>& words) {
 
 }  // namespace
 
-std::unique_ptr<WorkerJob> start_worker_job(const std::vector<std::string>& command, const WorkerInvitation& invitation) {
+std::unique_ptr<WorkerJob> start_worker_job(const std::vector<std::string>& command, const Invitation& invitation) {
   const bool mpirun = std::filesystem::path(command[0]).filename() == "mpirun";
   const std::vector<std::string> environment = job_environment(invitation, mpirun);
   const std::vector<char*> argv = pointers(command), env = pointers(environment);

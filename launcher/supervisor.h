@@ -10,6 +10,6 @@ namespace weft {
 
 // Starts a job (worker_command.h) in a process group of its own, without stdin, so that a terminal's Ctrl-C reaches only the server. Of what it
 // writes our own log lines go to stderr, the rest is kept (line_pipe.h). Throws InputError if it cannot be started.
-std::unique_ptr<WorkerJob> start_worker_job(const std::vector<std::string>& command, const WorkerInvitation& invitation);
+std::unique_ptr<WorkerJob> start_worker_job(const std::vector<std::string>& command, const Invitation& invitation);
 
 }  // namespace weft

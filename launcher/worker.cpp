@@ -3,9 +3,7 @@
 #include <sys/socket.h>
 
 #include <atomic>
-#include <charconv>
 #include <cstdlib>
-#include <cstring>
 #include <thread>
 
 #include "kernels/core/check.h"
@@ -13,6 +11,7 @@
 #include "launcher/job.h"
 #include "launcher/serve_commands.h"
 #include "parallel/communicator.h"
+#include "parallel/job_listener.h"
 #include "runtime/serve/conversions.h"
 #include "runtime/serve/engine_loop.h"
 #include "runtime/serve/frame_socket.h"
@@ -26,16 +25,13 @@ using v1::worker::ToWorker;
 std::unique_ptr<FrameSocket> connect_to_coordinator() {
   const char* address = std::getenv("WEFT_COORDINATOR");
   const char* token = std::getenv("WEFT_TOKEN");
-  const char* colon = address ? std::strrchr(address, ':') : nullptr;
-  if (!token || !colon) bad_input("weft worker is started by weft serve, which sets WEFT_COORDINATOR and WEFT_TOKEN");
-  uint16_t port = 0;
-  if (std::from_chars(colon + 1, address + std::strlen(address), port).ec != std::errc())
-    bad_input("WEFT_COORDINATOR is ", address, "; it must be address:port");
-  auto socket = std::make_unique<FrameSocket>(connect_tcp(std::string(address, colon), port));
-  FromWorker login;
-  login.mutable_login()->set_token(token);
-  socket->send(login);
-  return socket;
+  if (!token || !address) bad_input("weft worker is started by weft serve, which sets WEFT_COORDINATOR and WEFT_TOKEN");
+  try {
+    return std::make_unique<FrameSocket>(enter({address, token, ""}, 0, Purpose::commands));
+  } catch (const CommError& e) {
+    bad_input("no way to the coordinator: ", e.what(),
+              "; its host must be open to the other hosts, and know this one: --worker-networks");
+  }
 }
 
 // Passes the coordinator's commands on to the engine's thread. A coordinator that is gone without a word ends

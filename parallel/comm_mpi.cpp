@@ -16,6 +16,7 @@
 #include <cstring>
 #include <exception>
 #include <numeric>
+#include <sstream>
 #include <thread>
 
 #include "parallel/host_tcp.h"
@@ -39,6 +40,7 @@ void abort_job(int code) {
 
 namespace {
 
+constexpr int kText = 2048;               // bytes of a machine's addresses: some 120
 constexpr int64_t kMaxMessage = 1 << 30;  // MPI counts are int: longer pieces travel as several messages
 
 void check(int error) {
@@ -224,16 +226,47 @@ class MpiCommunicator final : public Communicator {
   std::string aborted_;  // why, once it is
 };
 
+// A text of every rank, on rank 0; before there is a HostComm.
+std::vector<std::string> gather_on_rank_0(const std::string& text, int size) {
+  std::vector<char> mine(kText), all(kText * size);
+  text.copy(mine.data(), kText - 1);
+  MPI_Gather(mine.data(), kText, MPI_CHAR, all.data(), kText, MPI_CHAR, 0, MPI_COMM_WORLD);
+  std::vector<std::string> texts;
+  for (int rank = 0; rank < size; ++rank) texts.push_back(&all[rank * kText]);
+  return texts;
+}
+
+std::string own_addresses() {
+  std::string all;
+  for (const NetworkInterface& interface : network_interfaces()) all += interface.address + ' ';
+  return all;
+}
+
+// Every rank knows the addresses it may come from.
+JobListener listen_for_ranks(int size, bool other_machines) {
+  if (!other_machines) return JobListener();
+  Ipv4Networks theirs;
+  for (const std::string& addresses : gather_on_rank_0(own_addresses(), size)) {
+    std::istringstream list(addresses);
+    for (std::string address; list >> address;) theirs.add(address);
+  }
+  return JobListener(theirs, "of a machine of this job");
+}
+
 HostLink connect_hosts(int rank, int size, bool other_machines) {
-  char invitation[1024] = {};
+  char text[kText] = {};
   if (rank != 0) {
-    MPI_Bcast(invitation, sizeof invitation, MPI_CHAR, 0, MPI_COMM_WORLD);
+    if (other_machines) gather_on_rank_0(own_addresses(), size);
+    MPI_Bcast(text, sizeof text, MPI_CHAR, 0, MPI_COMM_WORLD);
+    Invitation invitation;
+    std::istringstream(text) >> invitation.token >> invitation.host >> invitation.address;
     return join_host(invitation, rank, size);
   }
-  HostListener listener(other_machines);
-  listener.invitation().copy(invitation, sizeof invitation - 1);
-  MPI_Bcast(invitation, sizeof invitation, MPI_CHAR, 0, MPI_COMM_WORLD);
-  return listener.accept(size);
+  JobListener listener = listen_for_ranks(size, other_machines);
+  const auto& [address, token, host] = listener.invitation();
+  cat(token, ' ', host, ' ', address).copy(text, sizeof text - 1);
+  MPI_Bcast(text, sizeof text, MPI_CHAR, 0, MPI_COMM_WORLD);
+  return accept_ranks(listener, size);
 }
 
 // One byte from every rank to every other, the first messages of all. On a network that does not lead to its peer MPI would wait

@@ -218,8 +218,8 @@ std::vector<RankComm> thread_ranks(int n) {
   auto world = std::make_shared<World>(n);
   std::vector<RankComm> ranks;
   for (int rank = 0; rank < n; ++rank) {
-    ranks.push_back(
-        {nullptr, std::make_unique<ThreadCommunicator>(world, rank), std::make_unique<ThreadHostComm>(world, rank), rank, n});
+    ranks.push_back({nullptr, std::make_unique<ThreadCommunicator>(world, rank),
+                     std::make_unique<ThreadHostComm>(world, rank), rank, n});
   }
   return ranks;
 }

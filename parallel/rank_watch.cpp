@@ -13,7 +13,8 @@
 namespace weft {
 namespace {
 
-constexpr double kBeat = 0.25, kArrival = 15;  // seconds; other ranks may need so long to reach rank 0, which speaks to none before
+constexpr double kBeat = 0.25;   // seconds
+constexpr double kArrival = 15;  // other ranks may need so long to reach rank 0, which speaks to none before
 constexpr uint64_t kGoodbye = std::numeric_limits<uint64_t>::max();
 
 // What is known of another rank.
@@ -86,7 +87,8 @@ void RankWatch::watch(double silence_s) {
         continue;
       }
       if (now_s() - heard[i].when > silence_s)
-        return tell_.lost(cat(name(peers_[i]), " was silent for ", silence_s, " s: it is stopped, or its host cannot be reached"));
+        return tell_.lost(
+            cat(name(peers_[i]), " was silent for ", silence_s, " s: it is stopped, or its host cannot be reached"));
       progress += heard[i].progress;
     }
     if (now_s() < next_beat) continue;

@@ -49,7 +49,7 @@ class RankWatch {
   const std::vector<Peer> peers_;
   const FileDescriptor stop_;  // an eventfd
   std::mutex mutex_;
-  Tell tell_;  // guarded by mutex_
+  Tell tell_;           // guarded by mutex_
   std::thread thread_;  // last: it uses the others
 };
 

@@ -1,6 +1,5 @@
 #include "runtime/serve/frame_socket.h"
 
-#include <arpa/inet.h>
 #include <google/protobuf/message_lite.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -8,15 +7,8 @@
 
 #include <bit>
 #include <cerrno>
-#include <chrono>
 #include <cstring>
-#include <sstream>
 #include <utility>
-#include <vector>
-
-#include "kernels/core/check.h"
-#include "parallel/communicator.h"
-#include "parallel/network.h"
 
 namespace weft {
 
@@ -109,31 +101,6 @@ FrameEnd::Taken FrameEnd::take(google::protobuf::MessageLite& message, uint32_t 
 void break_when_silent(int fd, double seconds) {
   const auto ms = static_cast<unsigned>(seconds * 1000);
   ::setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms);
-}
-
-FileDescriptor listen_tcp(const std::string& host, uint16_t& port) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  if (::inet_pton(AF_INET, host.c_str(), &address.sin_addr) != 1) bad_input(host, " is no IPv4 address");
-  FileDescriptor socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  auto* generic = reinterpret_cast<sockaddr*>(&address);
-  socklen_t size = sizeof address;
-  if (!socket || ::bind(socket.get(), generic, size) != 0 || ::listen(socket.get(), SOMAXCONN) != 0 ||
-      ::getsockname(socket.get(), generic, &size) != 0)
-    bad_input("cannot listen on ", host, " for the workers: ", std::strerror(errno));
-  port = ntohs(address.sin_port);
-  return socket;
-}
-
-FileDescriptor connect_tcp(const std::string& addresses, uint16_t port) {
-  std::istringstream list(addresses);
-  std::vector<std::string> all;
-  for (std::string address; std::getline(list, address, ',');) all.push_back(address);
-  try {
-    return FileDescriptor(connect_any(all, port, std::chrono::seconds(10)));
-  } catch (const CommError& e) {
-    bad_input("no way to the coordinator: ", e.what(), "; its host must be open to the other hosts");
-  }
 }
 
 }  // namespace weft

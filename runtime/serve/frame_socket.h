@@ -62,9 +62,4 @@ class FrameEnd {
 // A connection whose peer does not take what is sent for so long is broken: its host or the way to it is gone.
 void break_when_silent(int fd, double seconds);
 
-// Listens on an IPv4 address, "127.0.0.1" or "0.0.0.0", at a port the system chooses.
-FileDescriptor listen_tcp(const std::string& host, uint16_t& port);
-// Connects to the first of these IPv4 addresses, separated by commas, that answers. Throws InputError if none does.
-FileDescriptor connect_tcp(const std::string& addresses, uint16_t port);
-
 }  // namespace weft

@@ -8,7 +8,7 @@
 #include <thread>
 #include <vector>
 
-#include "runtime/serve/frame_socket.h"
+#include "parallel/file_descriptor.h"
 
 namespace weft {
 

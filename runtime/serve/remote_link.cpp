@@ -1,14 +1,10 @@
 #include "runtime/serve/remote_link.h"
 
-#include <fcntl.h>
 #include <sys/eventfd.h>
-#include <sys/random.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
-#include <deque>
 
 #include "kernels/core/check.h"
 #include "parallel/poll_until.h"
@@ -21,60 +17,17 @@ namespace {
 using v1::worker::FromWorker;
 using v1::worker::ToWorker;
 
-constexpr uint32_t max_login_bytes = 1024;
-constexpr size_t max_visitors = 64;
 constexpr int last_words_ms = 90;  // a death is to be told within 100 ms
-constexpr double login_s = 1, drain_s = 10, silent_s = 2;
-
-std::string random_token() {
-  unsigned char bytes[32];
-  WEFT_CHECK(::getrandom(bytes, sizeof bytes, 0) == sizeof bytes, "getrandom failed");
-  std::string token;
-  for (const unsigned char b : bytes) {
-    token += "0123456789abcdef"[b >> 4];
-    token += "0123456789abcdef"[b & 15];
-  }
-  return token;
-}
-
-// Time does not depend on where the strings differ.
-bool equal_secret(const std::string& a, const std::string& b) {
-  if (a.size() != b.size()) return false;
-  unsigned difference = 0;
-  for (size_t i = 0; i < a.size(); ++i) difference |= static_cast<unsigned char>(a[i] ^ b[i]);
-  return difference == 0;
-}
-
-// A connection that has not yet said who it is.
-struct Visitor {
-  std::unique_ptr<FrameEnd> end;
-  double until;  // when its time to log in is over
-
-  // Takes what has come. True: it knows the token. A wrong one is shown the door.
-  bool knows(const std::string& token) {
-    FromWorker frame;
-    if (!end->read()) return leave();
-    switch (end->take(frame, max_login_bytes)) {
-      case FrameEnd::Taken::nothing: return false;
-      case FrameEnd::Taken::garbage: return leave();
-      case FrameEnd::Taken::message: break;
-    }
-    return (frame.has_login() && equal_secret(frame.login().token(), token)) || leave();
-  }
-  bool leave() { return until = 0; }
-};
+constexpr double drain_s = 10, silent_s = 2;
 
 }  // namespace
 
-RemoteLink::RemoteLink(const std::string& listen, const std::string& reach, StartJob start, const LinkPolicy& policy)
+RemoteLink::RemoteLink(JobListener listener, StartJob start, const LinkPolicy& policy)
     : start_(std::move(start)),
       policy_(policy),
-      listener_(listen_tcp(listen, port_)),
-      wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-  ::fcntl(listener_.get(), F_SETFL, O_NONBLOCK);
-  invitation_ = {cat(reach, ":", port_), random_token()};
-  job_ = start_(invitation_);
-}
+      listener_(std::move(listener)),
+      wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      job_(start_(listener_.invitation())) {}
 
 RemoteLink::~RemoteLink() = default;
 
@@ -118,7 +71,7 @@ EngineEvent RemoteLink::next() {
       return EngineEnded{e.what()};
     }
   }
-  if (!peer_ && !connect()) return closing_ ? end_job() : lost(job_->why_it_ended());
+  if (!peer_ && !connect()) return closing_ ? end_job() : lost(why_not_there());
   return follow();
 }
 
@@ -128,43 +81,46 @@ bool RemoteLink::start_again() {
   for (const double until = now_s() + pause_s; !closing_ && now_s() < until;) {
     std::vector<pollfd> fds{{wake_.get(), POLLIN, 0}};
     poll_until(fds, until);
-    uint64_t wakes = 0;
-    [[maybe_unused]] const ssize_t n = ::read(wake_.get(), &wakes, sizeof wakes);
+    hear_wakes();
   }
   if (closing_) return false;
-  job_ = start_(invitation_);
+  job_ = start_(listener_.invitation());
   return true;
 }
 
-// Waits for a connection that knows the token, among others that may say nothing for a while. False: the job has ended, or
-// close() was called.
-bool RemoteLink::connect() {
-  std::deque<Visitor> visitors;  // in order of arrival
-  while (!closing_) {
-    std::vector<pollfd> fds{{wake_.get(), POLLIN, 0}, {listener_.get(), POLLIN, 0}, {job_->ended_fd(), POLLIN, 0}};
-    for (const Visitor& visitor : visitors) fds.push_back({visitor.end->fd(), POLLIN, 0});
-    poll_until(fds, visitors.empty() ? HUGE_VAL : visitors.front().until);
+void RemoteLink::hear_wakes() const {
+  uint64_t wakes = 0;
+  [[maybe_unused]] const ssize_t n = ::read(wake_.get(), &wakes, sizeof wakes);
+}
 
-    bool input = fds[1].revents != 0;
-    for (size_t i = 0; i < visitors.size(); ++i) {
-      if (!fds[3 + i].revents) continue;
-      input = true;
-      if (!visitors[i].knows(invitation_.token)) continue;
-      welcome(std::move(visitors[i].end));
-      return true;
-    }
-    std::erase_if(visitors, [](const Visitor& visitor) { return visitor.until <= now_s(); });
-    for (FileDescriptor peer; peer.reset(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC)), peer;) {
-      visitors.push_back({std::make_unique<FrameEnd>(std::move(peer)), now_s() + login_s});
-      if (visitors.size() > max_visitors) visitors.pop_front();
-    }
-    if (fds[2].revents && !input) return false;  // what came before the end of the job counts first
+// Waits for rank 0. False: the job has ended, or took too long, or close() was called.
+bool RemoteLink::connect() {
+  const double until = now_s() + policy_.start_timeout_s;
+  while (!closing_) {
+    std::optional<Guest> guest = listener_.admit(until, {wake_.get(), job_->ended_fd()});
+    hear_wakes();
+    if (!guest && (job_has_ended(0) || now_s() >= until)) return false;
+    if (!guest || guest->rank != 0 || guest->purpose != Purpose::commands || !guest->welcome()) continue;
+    welcome(std::move(*guest));
+    return true;
   }
   return false;
 }
 
-void RemoteLink::welcome(std::unique_ptr<FrameEnd> worker) {
-  peer_ = std::move(worker);
+bool RemoteLink::job_has_ended(int wait_ms) const {
+  pollfd ended{job_->ended_fd(), POLLIN, 0};
+  return ::poll(&ended, 1, wait_ms) > 0;
+}
+
+std::string RemoteLink::why_not_there() {
+  if (job_has_ended(0)) return job_->why_it_ended();
+  return cat("the ranks did not start within ", policy_.start_timeout_s,
+             " s; a host may be out of reach (--log-level debug shows what mpirun says)");
+}
+
+void RemoteLink::welcome(Guest rank_0) {
+  host_ = rank_0.host;
+  peer_ = std::make_unique<FrameEnd>(std::move(rank_0.socket));
   break_when_silent(peer_->fd(), policy_.step_timeout_s);
   heard_ = now_s();
   clock_ = {};
@@ -195,14 +151,14 @@ EngineEvent RemoteLink::follow() {
     std::vector<pollfd> fds{{wake_.get(), POLLIN, 0}, {peer_->fd(), wanted, 0}, {job_->ended_fd(), POLLIN, 0}};
     const double silence_s = silence_within(policy_.step_timeout_s);
     poll_until(fds, std::min(heard_ + silence_s, clock_.moved() + policy_.step_timeout_s));
-    uint64_t wakes = 0;
-    [[maybe_unused]] const ssize_t n = ::read(wake_.get(), &wakes, sizeof wakes);
+    hear_wakes();
     if (fds[1].revents & ~POLLOUT) {
       if (!peer_->read()) return lost(job_->why_it_ended());
     } else if (fds[2].revents) {
       return lost(job_->why_it_ended());
     } else if (now_s() >= heard_ + silence_s) {
-      return lost(cat("rank 0 was silent for ", silence_s, " s: it is stopped, or its host cannot be reached"));
+      return lost(
+          cat("rank 0 on host ", host_, " was silent for ", silence_s, " s: it is stopped, or its host cannot be reached"));
     } else if (now_s() >= clock_.moved() + policy_.step_timeout_s) {
       return lost(stood_still(policy_.step_timeout_s));
     }
@@ -215,9 +171,7 @@ std::optional<EngineEvent> RemoteLink::event_of(const FromWorker& frame) {
       was_ready_ = true;
       ready_since_ = now_s();
       return from_proto(frame.hello().info());
-    case FromWorker::kTokens:
-      has_served_ = true;
-      return from_proto(frame.tokens());
+    case FromWorker::kTokens: has_served_ = true; return from_proto(frame.tokens());
     case FromWorker::kStepBegins: return StepBegins{{frame.step_begins().ids().begin(), frame.step_begins().ids().end()}};
     case FromWorker::kStats: return from_proto(frame.stats());
     case FromWorker::kFatal:
@@ -229,8 +183,7 @@ std::optional<EngineEvent> RemoteLink::event_of(const FromWorker& frame) {
 
 // A rank's death ends mpirun within some 30 ms, which then names its host and signal; a stopped rank's silence does not.
 std::string RemoteLink::why_lost(const std::string& sentence) {
-  pollfd ended{job_->ended_fd(), POLLIN, 0};
-  return ::poll(&ended, 1, last_words_ms) > 0 ? job_->why_it_ended() : sentence;
+  return job_has_ended(last_words_ms) ? job_->why_it_ended() : sentence;
 }
 
 // The next call of next() ends what is left of the job, and starts another.

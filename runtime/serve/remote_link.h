@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 
+#include "parallel/job_listener.h"
 #include "runtime/serve/engine_link.h"
 #include "runtime/serve/frame_socket.h"
 
@@ -30,29 +31,23 @@ class WorkerJob {
   virtual std::string why_it_ended() = 0;
 };
 
-// What a job needs to reach the coordinator: the environment variables of these names.
-struct WorkerInvitation {
-  std::string address;  // WEFT_COORDINATOR, address,address...:port
-  std::string token;    // WEFT_TOKEN
-};
-
 struct LinkPolicy {
   // Within this time it is noticed that rank 0 is silent; a step in which no rank computes anything for so long has stopped.
   double step_timeout_s = 10;
+  double start_timeout_s = 60;  // until rank 0 comes; the model is loaded later
   // Jobs that fail in a row, without a token in between, are started again for so long; a job that stayed up for
   // `stable_s` begins a new row.
   double restart_for_s = 600;
   double stable_s = 60;
-  double first_delay_s = 0.1, longest_delay_s = 30;  // before a restart; doubles each time
+  double first_delay_s = 0.1, longest_delay_s = 10;  // before a restart; doubles each time
 };
 
 class RemoteLink final : public EngineLink {
  public:
-  using StartJob = std::function<std::unique_ptr<WorkerJob>(const WorkerInvitation&)>;
+  using StartJob = std::function<std::unique_ptr<WorkerJob>(const Invitation&)>;
 
-  // listen: "127.0.0.1", or "0.0.0.0" for workers on other hosts, which then reach this one at one of the addresses of `reach`,
-  // separated by commas. The first job is started here.
-  RemoteLink(const std::string& listen, const std::string& reach, StartJob start, const LinkPolicy& policy = {});
+  // The first job is started here, with what it needs to reach `listener`.
+  RemoteLink(JobListener listener, StartJob start, const LinkPolicy& policy = {});
   ~RemoteLink() override;
 
   void submit(const Request& request) override;
@@ -64,7 +59,10 @@ class RemoteLink final : public EngineLink {
  private:
   bool start_again();
   bool connect();
-  void welcome(std::unique_ptr<FrameEnd> worker);
+  bool job_has_ended(int wait_ms) const;
+  std::string why_not_there();
+  void hear_wakes() const;
+  void welcome(Guest rank_0);
   EngineEvent follow();
   std::optional<EngineEvent> event_of(const v1::worker::FromWorker& frame);
   std::string why_lost(const std::string& sentence);
@@ -75,14 +73,14 @@ class RemoteLink final : public EngineLink {
 
   const StartJob start_;
   const LinkPolicy policy_;
-  uint16_t port_ = 0;
-  FileDescriptor listener_, wake_;  // wake_: an eventfd, for next() to look at closing_ and queued_
-  WorkerInvitation invitation_;
+  JobListener listener_;  // of the thread that calls next()
+  FileDescriptor wake_;   // an eventfd, for next() to look at closing_ and queued_
   std::atomic<bool> closing_ = false;
 
   // Of the thread that calls next(); times are seconds of a steady clock.
   std::unique_ptr<WorkerJob> job_, ending_;  // ending_: lost, to be ended before the next is started
   std::unique_ptr<FrameEnd> peer_;           // rank 0 of job_
+  std::string host_;                         // where that is
   bool was_ready_ = false;                   // some job
   bool has_served_ = false;                  // this job: it gave a token
   double ready_since_ = 0;                   // this job; 0: it is not ready

@@ -5,6 +5,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "parallel/communicator.h"
+#include "parallel/network.h"
 #include "runtime/serve/conversions.h"
 #include "tests/runtime/serve/coordinator_fixture.h"
 
@@ -15,16 +17,12 @@ using namespace std::chrono_literals;
 using v1::worker::FromWorker;
 using v1::worker::ToWorker;
 
-FrameSocket connect_to(const WorkerInvitation& invitation) {
-  const size_t colon = invitation.address.rfind(':');
-  return FrameSocket(connect_tcp(invitation.address.substr(0, colon),
-                                 static_cast<uint16_t>(std::stoi(invitation.address.substr(colon + 1)))));
-}
+FrameSocket come(const Invitation& invitation) { return FrameSocket(enter(invitation, 0, Purpose::commands)); }
 
-void login(FrameSocket& socket, const std::string& token) {
-  FromWorker frame;
-  frame.mutable_login()->set_token(token);
-  socket.send(frame);
+// A connection that says nothing.
+FileDescriptor stranger_at(const Invitation& invitation) {
+  const auto port = static_cast<uint16_t>(std::stoi(invitation.address.substr(invitation.address.rfind(':') + 1)));
+  return FileDescriptor(connect_any({"127.0.0.1"}, port, 1s));
 }
 
 // A job that is a thread; it has ended when `life` returns.
@@ -48,9 +46,8 @@ class ThreadJob final : public WorkerJob {
 
 // A worker over a FakeEngine, as launcher/worker.cpp is over a real one. It dies without a word after
 // `frames` frames of tokens.
-void fake_worker(const WorkerInvitation& invitation, int frames) {
-  FrameSocket socket = connect_to(invitation);
-  login(socket, invitation.token);
+void fake_worker(const Invitation& invitation, int frames) {
+  FrameSocket socket = come(invitation);
   CommandQueue commands;
   std::thread reader([&] {
     for (ToWorker frame; socket.receive(frame) && !frame.has_drain();) {
@@ -83,8 +80,8 @@ T expect_event(EngineLink& link) {
 
 TEST(RemoteLink, RestartsItsJobAndStreamsGoOn) {
   int jobs = 0;
-  RemoteLink link("127.0.0.1", "127.0.0.1",
-                  [&](const WorkerInvitation& i) {
+  RemoteLink link(JobListener(),
+                  [&](const Invitation& i) {
                     const int frames = ++jobs <= 3 ? 10 * jobs : 1 << 30;
                     return std::make_unique<ThreadJob>([=] { fake_worker(i, frames); });
                   },
@@ -109,7 +106,7 @@ TEST(RemoteLink, RestartsItsJobAndStreamsGoOn) {
 
 // A worker by hand: what it sends, and whether it reads.
 struct Puppet {
-  explicit Puppet(const WorkerInvitation& invitation) : socket(connect_to(invitation)) { login(socket, invitation.token); }
+  explicit Puppet(const Invitation& invitation) : socket(come(invitation)) {}
   void hello() {
     FromWorker frame;
     *frame.mutable_hello()->mutable_info() = to_proto(EngineReady{.vocab_size = fake_vocab, .max_model_len = fake_max_model_len});
@@ -125,8 +122,7 @@ struct Puppet {
 };
 
 TEST(RemoteLink, GivesUpAfterFailingForLong) {
-  RemoteLink link("127.0.0.1", "127.0.0.1",
-                  [](const WorkerInvitation& i) { return std::make_unique<ThreadJob>([=] { Puppet(i).hello(); }); },
+  RemoteLink link(JobListener(), [](const Invitation& i) { return std::make_unique<ThreadJob>([=] { Puppet(i).hello(); }); },
                   {.restart_for_s = 0.2, .first_delay_s = 0.001});
   WorkPool pool(3);
   Coordinator coordinator(link, pool);
@@ -137,8 +133,8 @@ TEST(RemoteLink, GivesUpAfterFailingForLong) {
 std::string sentence_of_loss(size_t prompt, const std::function<void(Puppet&)>& life) {
   std::atomic<int> jobs = 0;
   std::atomic<bool> over = false;
-  RemoteLink link("127.0.0.1", "127.0.0.1",
-                  [&](const WorkerInvitation& i) {
+  RemoteLink link(JobListener(),
+                  [&](const Invitation& i) {
                     return std::make_unique<ThreadJob>([&, i, first = ++jobs == 1] {
                       Puppet puppet(i);
                       puppet.hello();
@@ -158,7 +154,8 @@ std::string sentence_of_loss(size_t prompt, const std::function<void(Puppet&)>& 
 
 TEST(RemoteLink, AJobThatStopsIsNoticedAndWritingToItHoldsNobodyUp) {
   constexpr size_t more_than_any_socket_holds = 8 << 20;
-  EXPECT_THAT(sentence_of_loss(more_than_any_socket_holds, [](Puppet&) {}), ::testing::StartsWith("rank 0 was silent for 0.24 s"));
+  EXPECT_THAT(sentence_of_loss(more_than_any_socket_holds, [](Puppet&) {}),
+              ::testing::StartsWith(cat("rank 0 on host ", host_name(), " was silent for 0.24 s")));
   EXPECT_THAT(sentence_of_loss(1, [](Puppet& puppet) {  // alive, but the step stands still
                 for (int i = 0; i < 30; ++i, std::this_thread::sleep_for(50ms)) puppet.beat(true, 7);
               }),
@@ -179,7 +176,7 @@ TEST(RemoteLink, SlowStepsAndIdleJobsAreNotStopped) {
 TEST(RemoteLink, OfALostRankTheLauncherKnowsMore) {
   for (const bool ends : {true, false}) {  // a stopped rank does not end the job
     std::atomic<bool> over = false;
-    RemoteLink link("127.0.0.1", "127.0.0.1", [&](const WorkerInvitation& i) {
+    RemoteLink link(JobListener(), [&](const Invitation& i) {
       return std::make_unique<ThreadJob>([&, i] {
         Puppet puppet(i);
         puppet.hello();
@@ -197,10 +194,9 @@ TEST(RemoteLink, OfALostRankTheLauncherKnowsMore) {
 }
 
 TEST(RemoteLink, ABadModelEndsTheLinkWithItsSentence) {
-  RemoteLink link("127.0.0.1", "127.0.0.1", [](const WorkerInvitation& i) {
+  RemoteLink link(JobListener(), [](const Invitation& i) {
     return std::make_unique<ThreadJob>([=] {
-      FrameSocket socket = connect_to(i);
-      login(socket, i.token);
+      FrameSocket socket = come(i);
       FromWorker frame;
       frame.mutable_fatal()->set_sentence("model caf\xe9.gguf is truncated");  // a file name need not be UTF-8
       socket.send(frame);
@@ -212,49 +208,45 @@ TEST(RemoteLink, ABadModelEndsTheLinkWithItsSentence) {
 }
 
 TEST(RemoteLink, AJobThatNeverConnectsEndsTheLink) {
-  RemoteLink link("127.0.0.1", "127.0.0.1", [](const WorkerInvitation&) { return std::make_unique<ThreadJob>([] {}); });
+  RemoteLink link(JobListener(), [](const Invitation&) { return std::make_unique<ThreadJob>([] {}); });
   EXPECT_NE(expect_event<EngineEnded>(link).sentence, "");
 }
 
-TEST(RemoteLink, StrangersAndGarbageAreNotTheWorker) {
-  RemoteLink link("127.0.0.1", "127.0.0.1", [](const WorkerInvitation& i) {
+TEST(RemoteLink, StrangersAreNotTheWorker) {
+  RemoteLink link(JobListener(), [](const Invitation& i) {
     return std::make_unique<ThreadJob>([=] {
-      {
-        FrameSocket stranger = connect_to(i);
-        login(stranger, std::string(i.token.size(), '0'));
-      }
-      for (const std::string& bytes :
-           {std::string("\xff\xff\xff\xff", 4), std::string("GET / HTTP/1.1\r\n"), std::string("\x03\0\0\0abc", 7)}) {
-        FrameSocket garbage = connect_to(i);
-        EXPECT_GT(::send(garbage.fd(), bytes.data(), bytes.size(), MSG_NOSIGNAL), 0);
-      }
-      fake_worker(i, 1 << 30);
-    });
-  });
-  EXPECT_EQ(expect_event<EngineReady>(link).model_type, "fake");
-  link.close();
-  EXPECT_EQ(expect_event<EngineEnded>(link).sentence, "");
-}
-
-TEST(RemoteLink, SilentStrangersDelayNobody) {
-  RemoteLink link("127.0.0.1", "127.0.0.1", [](const WorkerInvitation& i) {
-    return std::make_unique<ThreadJob>([=] {
-      std::vector<std::unique_ptr<FrameSocket>> silent;
-      for (int n = 0; n < 100; ++n)
-        silent.emplace_back(new FrameSocket(connect_to(i)));  // not movable
+      std::vector<FileDescriptor> silent;
+      for (int n = 0; n < 100; ++n) silent.push_back(stranger_at(i));
+      EXPECT_THROW(enter({i.address, std::string(i.token.size(), '0'), ""}, 0, Purpose::commands), CommError);
+      const FileDescriptor garbage = stranger_at(i);
+      EXPECT_GT(::send(garbage.get(), "GET / HTTP/1.1\r\n", 16, MSG_NOSIGNAL), 0);
+      EXPECT_THROW(enter(i, 1, Purpose::commands), CommError) << "only rank 0 comes";
       fake_worker(i, 1 << 30);
     });
   });
   const auto begin = std::chrono::steady_clock::now();
-  expect_event<EngineReady>(link);
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, 900ms);
+  EXPECT_EQ(expect_event<EngineReady>(link).model_type, "fake");
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 900ms) << "strangers were waited for";
   link.close();
-  expect_event<EngineEnded>(link);
+  EXPECT_EQ(expect_event<EngineEnded>(link).sentence, "");
+}
+
+TEST(RemoteLink, AJobThatDoesNotComeInTimeEndsTheLink) {
+  std::atomic<bool> leave = false;
+  RemoteLink link(JobListener(),
+                  [&](const Invitation&) {
+                    return std::make_unique<ThreadJob>([&] {
+                      while (!leave) std::this_thread::sleep_for(1ms);
+                    });
+                  },
+                  {.start_timeout_s = 0.2});
+  EXPECT_THAT(expect_event<EngineEnded>(link).sentence, ::testing::StartsWith("the ranks did not start within 0.2 s"));
+  leave = true;
 }
 
 TEST(RemoteLink, CloseInterruptsTheWaitForAJob) {
   std::atomic<bool> leave = false;
-  RemoteLink link("127.0.0.1", "127.0.0.1", [&](const WorkerInvitation&) {
+  RemoteLink link(JobListener(), [&](const Invitation&) {
     return std::make_unique<ThreadJob>([&] {
       while (!leave) std::this_thread::sleep_for(1ms);
     });
