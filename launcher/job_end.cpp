@@ -49,6 +49,9 @@ constexpr Meaning kMeanings[] = {
     {"[Ee]rror: unknown option \"([^\"]+)\"", "mpirun does not know the option $1 of --mpirun-args"},
     {"unrecognized argument|match_arg \\(|HYDU?_",
      "the mpirun in PATH is not Open MPI's; put Open MPI's in front of it in PATH"},
+    {"unable to complete a TCP connection\\s+to another process:\\s+Local host:\\s+(\\S+)\\s+Remote host:\\s+(\\S+)",
+     "no connection comes about from host $1 to host $2; the network between them is down, or a firewall closes their ports "
+     "(--mpirun-args=\"--mca oob_tcp_if_include NETWORK/BITS\" chooses another)"},
     {"Remote daemon: \\S+ on node (\\S+)", "host $1 is gone: the connection of mpirun to it broke"},
     {"unable to reliably start one or more daemons",
      "mpirun could not start its daemon on a host of the hostfile; Open MPI must lie at the same path there, and the hosts "

@@ -127,7 +127,7 @@ void Coordinator::render() {
 void Coordinator::on(EngineStats&& stats, Notifications&) { counts_.engine = std::move(stats); }
 
 void Coordinator::on(EngineLost&& lost, Notifications& told) {
-  engine_up_ = false;
+  if (std::exchange(engine_up_, false)) lost_at_ = ServeClock::now();
   ++counts_.restarts;
   log_error("the engine was lost: ", lost.sentence);
   for (const RequestId id : std::exchange(in_step_, {})) {
@@ -293,7 +293,10 @@ void Coordinator::finish_drain(std::chrono::duration<double> timeout) {
   Notifications told;
   {
     Lock lock(mutex_);
-    changed_.wait_for(lock, timeout, [&] { return counts_.unfinished == 0 || ended_; });
+    const auto end = ServeClock::now() + std::chrono::duration_cast<ServeClock::duration>(timeout);
+    const auto absence = std::chrono::duration_cast<ServeClock::duration>(limits_.absence);
+    const auto until = [&] { return engine_up_ ? end : std::min(end, lost_at_ + absence); };
+    while (counts_.unfinished > 0 && !ended_ && ServeClock::now() < until()) changed_.wait_until(lock, until());
     fail_all({ServeCode::unavailable, "the server is shutting down"}, told);
   }
   notify_all(told);

@@ -24,6 +24,7 @@ namespace weft {
 struct CoordinatorLimits {
   int64_t max_requests = 512;  // at a time: waiting, running, or not released
   int max_deaths = 8;          // engines lost in steps of one request, whatever came in between, until it is refused
+  std::chrono::duration<double> absence{3};  // how long draining waits for an engine that was lost
 };
 
 struct CoordinatorStats {
@@ -63,8 +64,8 @@ class Coordinator {
   // Refuses new requests from now on.
   void begin_drain();
   void wait_for_drain() const;  // until begin_drain() or the engine's end
-  // Waits until all requests have ended or the time is up; those left end with ServeCode::unavailable. Then
-  // the engine is closed.
+  // Waits until all requests have ended, the time is up, or the engine stays away; requests that are left end with
+  // ServeCode::unavailable. Then the engine is closed.
   void finish_drain(std::chrono::duration<double> timeout);
 
  private:
@@ -105,6 +106,7 @@ class Coordinator {
   RequestId alone_ = 0;             // runs by itself, because it may be what the engine dies of; 0: none
   std::optional<EngineReady> model_;
   bool engine_up_ = false, draining_ = false, ended_ = false;
+  ServeClock::time_point lost_at_;  // while it is not up
   std::string end_sentence_;
   CoordinatorStats counts_;
 };

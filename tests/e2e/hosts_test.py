@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Ranks on several hosts (network namespaces), whose networks and names are as clusters have them; the example of docs/hosts.md."""
+import json
 import os
 import re
 import signal
@@ -9,7 +10,7 @@ import unittest
 
 import hosts
 import weft
-from grpc_server import TINY
+from grpc_server import TINY, descendants
 
 WHY_NOT = hosts.why_not()
 NETWORK = {"a": "10.0.0.1/24", "b": "10.0.0.2/24"}
@@ -99,6 +100,72 @@ class SeveralHosts(unittest.TestCase):
         log = refused.communicate(timeout=20)[1]
         self.assertEqual(refused.returncode, 2, log)
         self.assertIn("the host name gamma.example does not resolve", log)
+
+    def state(self, cluster):
+        done = subprocess.run([*cluster.inside("a"), weft.BIN, "stats", "--json"], capture_output=True, text=True, timeout=5, check=False)
+        return json.loads(done.stdout)["state"] if done.returncode == 0 else "none"
+
+    def wait_for(self, cluster, state, within):
+        begin = time.monotonic()
+        while self.state(cluster) != state:
+            self.assertLess(time.monotonic() - begin, within, f"not {state}")
+            time.sleep(0.1)
+
+    def test_a_host_is_lost(self):
+        """Its cable is out: noticed, told, tried again until it is back; a request goes on. SIGTERM is prompt all the time."""
+        cluster = self.start()
+        server = self.on_a(cluster, SERVE + " --step-timeout 3")
+        answer = self.on_a(cluster, f"{CLIENT} --wait 20").communicate(timeout=30)[0]
+        cluster.check("switch", "ip link set p0b down")
+        client = self.on_a(cluster, CLIENT)
+        self.wait_for(cluster, "restarting", within=3)
+        time.sleep(4)  # a try that fails
+        cluster.check("switch", "ip link set p0b up")
+        self.assertEqual(client.communicate(timeout=20)[0], answer)
+        cluster.check("switch", "ip link set p0b down")
+        client = self.on_a(cluster, CLIENT)
+        self.wait_for(cluster, "restarting", within=3)
+        ranks = [pid for pid, command in descendants(server.pid).items() if command.startswith(f"{weft.BIN} worker")]
+        begin = time.monotonic()
+        server.terminate()
+        log = server.communicate(timeout=20)[1]
+        self.assertLess(time.monotonic() - begin, 6)
+        self.assertEqual(server.returncode, 0, log)
+        self.assertIn("rank 1 on host beta was silent for 2.4 s", log)
+        self.assertIn("from host beta to host alpha", log)
+        self.assertIn("the server is shutting down", client.communicate(timeout=5)[1])
+        deadline = time.monotonic() + 5  # the lost host's rank hears nothing more either
+        while left := [pid for pid in ranks if os.path.exists(f"/proc/{pid}")]:
+            self.assertLess(time.monotonic(), deadline, f"{left} are left")
+            time.sleep(0.1)
+
+    def test_strangers(self):
+        """Hosts that the file does not name are not heard, unless --worker-networks names them."""
+        cluster = hosts.Hosts({"a": "alpha", "b": "beta", "c": "gamma"}, [{**NETWORK, "c": "10.0.0.3/24"}])
+        self.addCleanup(cluster.close)
+        cluster.check("b", "ip address add 10.0.0.22/24 dev eth0 && ip route replace 10.0.0.0/24 dev eth0 src 10.0.0.22")
+        with open(os.path.join(cluster.folder.name, "hosts"), "w", encoding="utf-8") as f:
+            f.write("10.0.0.2 slots=1\n")
+        serve = SERVE.replace("--ranks 2", "--ranks 1")
+        refused = self.on_a(cluster, serve)
+        log = refused.communicate(timeout=30)[1]
+        self.assertEqual(refused.returncode, 2, log)
+        self.assertEqual(log.count("a connection from 10.0.0.22 was refused"), 1)
+        self.assertIn("--worker-networks adds more", log)
+        server = self.on_a(cluster, serve + " --worker-networks 10.0.0.22")
+        self.on_a(cluster, f"{CLIENT} --wait 20").communicate(timeout=30)
+        rank, = [pid for pid, command in descendants(server.pid).items() if command.startswith(f"{weft.BIN} worker")]
+        with open(f"/proc/{rank}/environ", encoding="utf-8") as f:
+            port, = re.findall(r"WEFT_COORDINATOR=[^\0]*:(\d+)", f.read())
+        program = f"import socket; s = socket.create_connection(('10.0.0.1', {port})); print('in', flush=True); print(s.recv(1))"
+        with subprocess.Popen([*cluster.inside("c"), "python3", "-c", program], stdout=subprocess.PIPE, text=True) as stranger:
+            stranger.stdout.readline()
+            os.kill(rank, signal.SIGKILL)  # the next one comes to the same port
+            self.assertEqual(stranger.communicate(timeout=10)[0], "b''\n")
+        self.on_a(cluster, f"{CLIENT} --wait 20").communicate(timeout=30)
+        server.terminate()
+        log = server.communicate(timeout=20)[1]
+        self.assertEqual((server.returncode, log.count("a connection from 10.0.0.3 was refused")), (0, 1), log)
 
 
 if __name__ == "__main__":

@@ -231,6 +231,31 @@ TEST(RemoteLink, StrangersAreNotTheWorker) {
   EXPECT_EQ(expect_event<EngineEnded>(link).sentence, "");
 }
 
+TEST(RemoteLink, DrainingDoesNotWaitForRanksThatStayAway) {
+  std::atomic<bool> leave = false;
+  int jobs = 0;
+  RemoteLink link(JobListener(),
+                  [&](const Invitation& i) {
+                    return std::make_unique<ThreadJob>([&, i, first = ++jobs == 1] {
+                      if (first) Puppet(i).hello();
+                      while (!first && !leave) std::this_thread::sleep_for(1ms);
+                    });
+                  },
+                  {.first_delay_s = 0.001});
+  WorkPool pool(3);
+  Coordinator coordinator(link, pool, {.absence = 300ms});
+  std::thread run([&] { coordinator.run([](bool) {}); });
+  while (coordinator.stats().restarts == 0) std::this_thread::sleep_for(1ms);
+  Asked waiting(coordinator, generation({1}, 10));
+  coordinator.begin_drain();
+  const auto begin = std::chrono::steady_clock::now();
+  coordinator.finish_drain(60s);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 1s);
+  EXPECT_EQ(waiting.all().error->code(), ServeCode::unavailable);
+  leave = true;
+  run.join();
+}
+
 TEST(RemoteLink, AJobThatDoesNotComeInTimeEndsTheLink) {
   std::atomic<bool> leave = false;
   RemoteLink link(JobListener(),
