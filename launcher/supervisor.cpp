@@ -3,11 +3,12 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstring>
 #include <filesystem>
 
@@ -65,6 +66,30 @@ std::vector<char*> pointers(const std::vector<std::string>& words) {
   return all;
 }
 
+// fork() and exec(), because only the child can ask for a signal at its parent's death: of a server that was killed stopped ranks
+// know nothing, and mpirun neither. (The parent is the calling thread; those that start jobs live as long as the link to them.)
+pid_t spawn(char* const* argv, char* const* env, int output) {
+  const pid_t parent = ::getpid(), pid = ::_Fork();
+  if (pid > 0) ::setpgid(pid, 0);  // here too: the destructor may be faster than the child
+  if (pid != 0) return pid;
+  // The server has threads: from here on only what is safe in a signal handler.
+  ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+  if (::getppid() != parent) ::_exit(1);
+  ::setpgid(0, 0);
+  ::signal(SIGPIPE, SIG_DFL);
+  sigset_t none;  // the server blocks the signals it waits for
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  ::dup2(::open("/dev/null", O_RDONLY), STDIN_FILENO);
+  ::dup2(output, STDOUT_FILENO);
+  ::dup2(output, STDERR_FILENO);
+  ::closefrom(STDERR_FILENO + 1);
+  ::execve(argv[0], argv, env);
+  const char* reason = ::strerrordesc_np(errno);
+  [[maybe_unused]] const ssize_t n = ::write(STDERR_FILENO, reason, std::strlen(reason));
+  ::_exit(127);
+}
+
 }  // namespace
 
 std::unique_ptr<WorkerJob> start_worker_job(const std::vector<std::string>& command, const Invitation& invitation) {
@@ -72,28 +97,9 @@ std::unique_ptr<WorkerJob> start_worker_job(const std::vector<std::string>& comm
   const std::vector<std::string> environment = job_environment(invitation, mpirun);
   const std::vector<char*> argv = pointers(command), env = pointers(environment);
 
-  posix_spawn_file_actions_t files;
-  posix_spawn_file_actions_init(&files);
-  posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
   auto output = std::make_unique<LinePipe>();
-  posix_spawn_file_actions_adddup2(&files, output->writer(), STDOUT_FILENO);
-  posix_spawn_file_actions_adddup2(&files, output->writer(), STDERR_FILENO);
-  posix_spawn_file_actions_addclosefrom_np(&files, STDERR_FILENO + 1);
-  posix_spawnattr_t attributes;  // the server blocks the signals it waits for: the job must not inherit that
-  posix_spawnattr_init(&attributes);
-  sigset_t none, all;
-  sigemptyset(&none);
-  sigfillset(&all);
-  posix_spawnattr_setsigmask(&attributes, &none);
-  posix_spawnattr_setsigdefault(&attributes, &all);
-  posix_spawnattr_setpgroup(&attributes, 0);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-
-  pid_t pid = 0;
-  const int error = ::posix_spawn(&pid, argv[0], &files, &attributes, argv.data(), env.data());
-  posix_spawnattr_destroy(&attributes);
-  posix_spawn_file_actions_destroy(&files);
-  if (error != 0) bad_input("cannot start ", command[0], ": ", std::strerror(error));
+  const pid_t pid = spawn(argv.data(), env.data(), output->writer());
+  if (pid < 0) bad_input("cannot start ", command[0], ": ", std::strerror(errno));
   output->close_writer();
   return std::make_unique<ProcessGroup>(mpirun ? "mpirun" : "the worker", pid, std::move(output));
 }

@@ -84,6 +84,12 @@ class Fault(unittest.TestCase):
                             self.assertRegex(line, rf"rank {rank} .*was silent for \S+ s|a step made no progress")
             self.assertEqual(server.stop(), 0)
 
+    def test_a_killed_server_leaves_no_stopped_ranks(self):
+        with Server(TINY, "--ranks", 2) as server:
+            for pid in server.ranks():
+                os.kill(pid, signal.SIGSTOP)
+            server.stop(signal.SIGKILL)
+
     def test_one_process(self):
         with Server(TINY, "--step-timeout", STEP_TIMEOUT) as server:
             self.lose(server, 0, signal.SIGKILL, within=1)
