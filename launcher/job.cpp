@@ -17,9 +17,9 @@ namespace {
 }
 
 // mpirun ends the job because of that. Rank 0 speaks, or the others when it is rank 0 that was lost.
-[[noreturn]] void leave_lost_job(const std::string& sentence) {
+[[noreturn]] void leave_lost_job(const LostRank& lost) {
   if (!speaks_for_job()) let_rank_0_speak_first();
-  log_failure(sentence);
+  log_failure(lost.sentence);
   finish_log();
   std::_Exit(1);
 }

@@ -62,17 +62,9 @@ std::string killed_by(int signal) {
   return cat("was killed by signal ", signal, " (", ::strsignal(signal), ")", signal == SIGKILL ? kKilled : "");
 }
 
-// Where mpirun's map of the job puts a rank: " on host NAME", or nothing.
 std::string on_host(const std::string& output, const std::string& rank) {
-  static const std::regex entry("Data for node: (\\S+)|Process rank: (\\d+)");
-  std::string host;
-  for (std::sregex_iterator at(output.begin(), output.end(), entry), end; at != end; ++at) {
-    if ((*at)[1].matched)
-      host = (*at)[1];
-    else if ((*at)[2] == rank)
-      return " on host " + host;
-  }
-  return "";
+  const std::string host = host_of_rank(output, std::stoi(rank));
+  return host.empty() ? "" : " on host " + host;
 }
 
 std::string explain_rank_death(const std::string& output) {
@@ -98,6 +90,18 @@ std::string first_words(const std::string& output) {
 }
 
 }  // namespace
+
+std::string host_of_rank(const std::string& output, int rank) {
+  static const std::regex entry("Data for node: (\\S+)|Process rank: (\\d+)");
+  std::string host;
+  for (std::sregex_iterator at(output.begin(), output.end(), entry), end; at != end; ++at) {
+    if ((*at)[1].matched)
+      host = (*at)[1];
+    else if (std::stoi((*at)[2]) == rank)
+      return host;
+  }
+  return "";
+}
 
 std::string explain_job_end(const std::string& name, const std::string& output, int wait_status) {
   std::smatch found;

@@ -10,4 +10,7 @@ namespace weft {
 // job map (--display-map) tells it, and the signal or exit code.
 std::string explain_job_end(const std::string& name, const std::string& output, int wait_status);
 
+// Where mpirun's map of the job puts a rank: a name of the hostfile. Empty if there is no map.
+std::string host_of_rank(const std::string& output, int rank);
+
 }  // namespace weft

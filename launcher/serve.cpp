@@ -16,6 +16,7 @@
 #include "launcher/job.h"
 #include "launcher/open_tokenizer.h"
 #include "launcher/serve_commands.h"
+#include "launcher/spare_hosts.h"
 #include "launcher/supervisor.h"
 #include "launcher/version.h"
 #include "launcher/worker_command.h"
@@ -116,12 +117,15 @@ int serve(EngineLink& link, const ServeOptions& options, StopSignals& signals) {
   return coordinator.model() ? 1 : 2;  // 2: it never served, because of a bad model, or no ranks
 }
 
+std::vector<HostfileHost> hosts_of(const ServeOptions& options) {
+  return options.hostfile.empty() ? std::vector<HostfileHost>() : check_hostfile(options.hostfile, 0);
+}
+
 // Where rank 0 comes to.
 JobListener worker_port(const ServeOptions& options) {
   if (options.hostfile.empty()) return JobListener();
   Ipv4Networks theirs;
-  for (const HostfileHost& host : check_hostfile(options.hostfile, 0))
-    theirs.add_host(host.name.substr(host.name.find('@') + 1));
+  for (const HostfileHost& host : hosts_of(options)) theirs.add_host(host.name.substr(host.name.find('@') + 1));
   for (const std::string& network : options.worker_networks)
     if (!theirs.add(network))
       bad_input("--worker-networks has ", network, "; it must be IPv4 addresses or networks, as 10.0.0.7 or 10.0.0.0/24");
@@ -132,7 +136,10 @@ int serve_with_workers(const ServeOptions& options) {
   if (!std::filesystem::exists(options.common.model)) bad_input("model ", options.common.model, " does not exist");
   StopSignals signals;
   const std::vector<std::string> command = worker_command(options);
-  RemoteLink link(worker_port(options), [&](const Invitation& invitation) { return start_worker_job(command, invitation); },
+  SpareHosts hosts(hosts_of(options), options.ranks);
+  const auto silent = [&](const std::string& host) { hosts.leave_out(host); };
+  RemoteLink link(worker_port(options),
+                  [&](const Invitation& invitation) { return start_worker_job(hosts.narrow(command), invitation, silent); },
                   {.step_timeout_s = options.step_timeout_s, .restart_for_s = options.restart_timeout_s});
   return serve(link, options, signals);
 }
@@ -154,10 +161,12 @@ int serve_in_job(const ServeOptions& options) {
     link.fail(sentence);
   };
   StepClock clock;
-  comm.watch->tell({.lost = lose, .beat = [&](uint64_t progress) {
-                      clock.note(link.stepping(), progress);
-                      if (now_s() > clock.moved() + options.step_timeout_s) lose(stood_still(options.step_timeout_s));
-                    }});
+  comm.watch->tell({.lost = [&](const LostRank& rank) { lose(rank.sentence); },
+                    .beat =
+                        [&](uint64_t progress) {
+                          clock.note(link.stepping(), progress);
+                          if (now_s() > clock.moved() + options.step_timeout_s) lose(stood_still(options.step_timeout_s));
+                        }});
   int code = 1;
   std::exception_ptr refused;  // a port in use, a bad model
   std::thread front([&] {

@@ -24,10 +24,11 @@ constexpr int terminate_timeout_ms = 1000, last_words_ms = 1000;
 
 class ProcessGroup final : public WorkerJob {
  public:
-  ProcessGroup(std::string name, pid_t pid, std::unique_ptr<LinePipe> output)
+  ProcessGroup(std::string name, pid_t pid, std::unique_ptr<LinePipe> output, std::function<void(const std::string&)> silent)
       : name_(std::move(name)),
         pid_(pid),
         output_(std::move(output)),
+        silent_(std::move(silent)),
         ended_(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))) {}
 
   // mpirun takes its ranks down on SIGTERM, stopped ones too; they are in process groups of their own. A rank that outlives
@@ -42,6 +43,10 @@ class ProcessGroup final : public WorkerJob {
 
   int ended_fd() const override { return ended_.get(); }
 
+  void rank_is_silent(int rank) override {
+    if (const std::string host = host_of_rank(output_->kept(0), rank); !host.empty()) silent_(host);
+  }
+
   std::string why_it_ended() override {
     pollfd ended{ended_.get(), POLLIN, 0};
     siginfo_t end{};  // WNOWAIT: the process keeps its id for the destructor's kill()
@@ -55,6 +60,7 @@ class ProcessGroup final : public WorkerJob {
   const std::string name_;
   const pid_t pid_;
   const std::unique_ptr<LinePipe> output_;
+  const std::function<void(const std::string&)> silent_;
   const FileDescriptor ended_;
 };
 
@@ -92,7 +98,8 @@ pid_t spawn(char* const* argv, char* const* env, int output) {
 
 }  // namespace
 
-std::unique_ptr<WorkerJob> start_worker_job(const std::vector<std::string>& command, const Invitation& invitation) {
+std::unique_ptr<WorkerJob> start_worker_job(const std::vector<std::string>& command, const Invitation& invitation,
+                                            std::function<void(const std::string& host)> silent) {
   const bool mpirun = std::filesystem::path(command[0]).filename() == "mpirun";
   const std::vector<std::string> environment = job_environment(invitation, mpirun);
   const std::vector<char*> argv = pointers(command), env = pointers(environment);
@@ -101,7 +108,7 @@ std::unique_ptr<WorkerJob> start_worker_job(const std::vector<std::string>& comm
   const pid_t pid = spawn(argv.data(), env.data(), output->writer());
   if (pid < 0) bad_input("cannot start ", command[0], ": ", std::strerror(errno));
   output->close_writer();
-  return std::make_unique<ProcessGroup>(mpirun ? "mpirun" : "the worker", pid, std::move(output));
+  return std::make_unique<ProcessGroup>(mpirun ? "mpirun" : "the worker", pid, std::move(output), std::move(silent));
 }
 
 }  // namespace weft

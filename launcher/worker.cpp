@@ -65,10 +65,17 @@ class CommandReader {
   std::thread thread_{[this] { read(); }};  // last: it uses the others
 };
 
-void send_fatal(FrameSocket& socket, const std::string& sentence, bool rank_lost = false) {
+void send_fatal(FrameSocket& socket, const std::string& sentence) {
   FromWorker frame;
   frame.mutable_fatal()->set_sentence(sentence);
-  frame.mutable_fatal()->set_rank_lost(rank_lost);
+  socket.send(frame);
+}
+
+void send_lost(FrameSocket& socket, const LostRank& lost) {
+  FromWorker frame;
+  frame.mutable_rank_lost()->set_rank(lost.rank);
+  frame.mutable_rank_lost()->set_silent(lost.silent);
+  frame.mutable_rank_lost()->set_sentence(lost.sentence);
   socket.send(frame);
 }
 
@@ -80,7 +87,7 @@ int run_rank_0(const WorkerOptions& options, RankComm comm) {
   CommandQueue commands;
   CommandReader reader(socket, commands);
   std::atomic<bool> stepping = false;
-  comm.watch->tell({.lost = [&](const std::string& sentence) { send_fatal(socket, sentence, true); },
+  comm.watch->tell({.lost = [&](const LostRank& lost) { send_lost(socket, lost); },
                     .beat =
                         [&](uint64_t progress) {
                           FromWorker frame;

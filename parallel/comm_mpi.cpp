@@ -28,7 +28,7 @@ namespace weft {
 
 #ifndef WEFT_HAVE_MPI
 
-RankComm mpi_rank(double, std::function<void(const std::string&)>) {
+RankComm mpi_rank(double, std::function<void(const LostRank&)>) {
   bad_input("this build has no MPI (WEFT_MPI=OFF): start one process without mpirun");
 }
 void abort_job(int code) {
@@ -296,7 +296,7 @@ void check_that_ranks_reach_each_other() {
 
 }  // namespace
 
-RankComm mpi_rank(double silence_s, std::function<void(const std::string&)> lost) {
+RankComm mpi_rank(double silence_s, std::function<void(const LostRank&)> lost) {
   prepare_open_mpi();
   int provided = 0;
   check(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided));

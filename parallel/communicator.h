@@ -83,7 +83,7 @@ int launched_rank();
 // Initialises MPI (MPI_THREAD_FUNNELED); only if under_mpi_launcher(). From here to the end of the RankComm a rank that dies, or is
 // silent for `silence_s`, is told to `lost` (RankWatch). Calls that wait for that rank then need not return: `lost` has to see to the
 // end of this process.
-RankComm mpi_rank(double silence_s, std::function<void(const std::string&)> lost);
+RankComm mpi_rank(double silence_s, std::function<void(const LostRank&)> lost);
 RankComm single_rank();
 // Ends the whole job with `code`: MPI_Abort if MPI is up, else std::_Exit. Any thread.
 [[noreturn]] void abort_job(int code);

@@ -45,6 +45,10 @@ std::string name(const RankWatch::Peer& peer) { return cat("rank ", peer.rank, "
 
 }  // namespace
 
+std::string fell_silent(double seconds) {
+  return cat(" was silent for ", seconds, " s: it is stopped, or its host cannot be reached");
+}
+
 RankWatch::RankWatch(std::vector<Peer> peers, double silence_s, Tell tell)
     : peers_(std::move(peers)),
       stop_(::eventfd(0, EFD_CLOEXEC)),
@@ -81,14 +85,15 @@ void RankWatch::watch(double silence_s) {
       for (Heard& peer : heard) peer.when = now_s();
     uint64_t progress = tell_.progress(), own = progress;
     for (size_t i = 0; i < peers_.size(); ++i) {
-      if (fds[i + 1].revents && !heard[i].read(peers_[i].socket.get())) return tell_.lost(name(peers_[i]) + " is gone");
+      if (fds[i + 1].revents && !heard[i].read(peers_[i].socket.get())) {
+        return tell_.lost({peers_[i].rank, false, name(peers_[i]) + " is gone"});
+      }
       if (heard[i].left) {
         fds[i + 1].fd = -1;
         continue;
       }
       if (now_s() - heard[i].when > silence_s)
-        return tell_.lost(
-            cat(name(peers_[i]), " was silent for ", silence_s, " s: it is stopped, or its host cannot be reached"));
+        return tell_.lost({peers_[i].rank, true, name(peers_[i]) + fell_silent(silence_s)});
       progress += heard[i].progress;
     }
     if (now_s() < next_beat) continue;

@@ -17,6 +17,14 @@ namespace weft {
 
 // How long a rank may say nothing where a stop is to be noticed, told and acted upon within `seconds`.
 inline double silence_within(double seconds) { return 0.8 * seconds; }
+std::string fell_silent(double seconds);  // what the sentence about a rank says behind its name
+
+// A rank that is gone, or silent.
+struct LostRank {
+  int rank;
+  bool silent;           // its host may be out of reach
+  std::string sentence;  // names the rank and its host
+};
 
 class RankWatch {
  public:
@@ -28,7 +36,7 @@ class RankWatch {
 
   // All are called on the watch's thread.
   struct Tell {
-    std::function<void(const std::string&)> lost;  // a sentence that names a rank and its host; once, and the watch is over
+    std::function<void(const LostRank&)> lost;                      // once, and the watch is over
     std::function<void(uint64_t progress)> beat = [](uint64_t) {};  // changes while this rank or a peer computes
     std::function<uint64_t()> progress = [] { return parallel_regions.load(); };  // of this rank
   };

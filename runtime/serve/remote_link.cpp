@@ -157,8 +157,7 @@ EngineEvent RemoteLink::follow() {
     } else if (fds[2].revents) {
       return lost(job_->why_it_ended());
     } else if (now_s() >= heard_ + silence_s) {
-      return lost(
-          cat("rank 0 on host ", host_, " was silent for ", silence_s, " s: it is stopped, or its host cannot be reached"));
+      return lost_rank(0, true, cat("rank 0 on host ", host_, fell_silent(silence_s)));
     } else if (now_s() >= clock_.moved() + policy_.step_timeout_s) {
       return lost(stood_still(policy_.step_timeout_s));
     }
@@ -174,16 +173,18 @@ std::optional<EngineEvent> RemoteLink::event_of(const FromWorker& frame) {
     case FromWorker::kTokens: has_served_ = true; return from_proto(frame.tokens());
     case FromWorker::kStepBegins: return StepBegins{{frame.step_begins().ids().begin(), frame.step_begins().ids().end()}};
     case FromWorker::kStats: return from_proto(frame.stats());
-    case FromWorker::kFatal:
-      return lost(frame.fatal().rank_lost() ? why_lost(frame.fatal().sentence()) : frame.fatal().sentence());
+    case FromWorker::kFatal: return lost(frame.fatal().sentence());
+    case FromWorker::kRankLost:
+      return lost_rank(frame.rank_lost().rank(), frame.rank_lost().silent(), frame.rank_lost().sentence());
     case FromWorker::kBeat: return clock_.note(frame.beat().stepping(), frame.beat().progress()), std::nullopt;
     default: return lost("rank 0 sent a frame of unknown kind");
   }
 }
 
 // A rank's death ends mpirun within some 30 ms, which then names its host and signal; a stopped rank's silence does not.
-std::string RemoteLink::why_lost(const std::string& sentence) {
-  return job_has_ended(last_words_ms) ? job_->why_it_ended() : sentence;
+EngineEvent RemoteLink::lost_rank(int rank, bool silent, const std::string& sentence) {
+  if (silent) job_->rank_is_silent(rank);
+  return lost(!silent && job_has_ended(last_words_ms) ? job_->why_it_ended() : sentence);
 }
 
 // The next call of next() ends what is left of the job, and starts another.

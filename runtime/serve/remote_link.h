@@ -29,6 +29,8 @@ class WorkerJob {
   // do about it. Waits for the end and the launcher's last words, but no longer than a second. Ask before ending the job:
   // afterwards the cause is that we ended it.
   virtual std::string why_it_ended() = 0;
+  // A rank has fallen silent: the next job had better do without its host.
+  virtual void rank_is_silent(int) {}
 };
 
 struct LinkPolicy {
@@ -65,7 +67,7 @@ class RemoteLink final : public EngineLink {
   void welcome(Guest rank_0);
   EngineEvent follow();
   std::optional<EngineEvent> event_of(const v1::worker::FromWorker& frame);
-  std::string why_lost(const std::string& sentence);
+  EngineEvent lost_rank(int rank, bool silent, const std::string& sentence);
   EngineEvent lost(const std::string& sentence);
   EngineEvent end_job();
   void send(const v1::worker::ToWorker& frame);

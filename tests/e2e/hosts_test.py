@@ -139,6 +139,20 @@ class SeveralHosts(unittest.TestCase):
             self.assertLess(time.monotonic(), deadline, f"{left} are left")
             time.sleep(0.1)
 
+    def test_another_host_takes_over(self):
+        """Where the hostfile has room for it the ranks go on without the lost host."""
+        cluster = hosts.Hosts({"a": "alpha", "b": "beta", "c": "gamma"}, [{**NETWORK, "c": "10.0.0.3/24"}])
+        self.addCleanup(cluster.close)
+        with open(os.path.join(cluster.folder.name, "hosts"), "w", encoding="utf-8") as f:
+            f.write(HOSTFILE + "10.0.0.3 slots=1\n")
+        server = self.on_a(cluster, SERVE + " --step-timeout 3")
+        answer = self.on_a(cluster, f"{CLIENT} --wait 20").communicate(timeout=30)[0]
+        cluster.check("switch", "ip link set p0b down")
+        self.assertEqual(self.on_a(cluster, CLIENT).communicate(timeout=10)[0], answer)
+        server.terminate()
+        self.assertIn("without 10.0.0.2", server.communicate(timeout=20)[1])
+        self.assertEqual(server.returncode, 0)
+
     def test_strangers(self):
         """Hosts that the file does not name are not heard, unless --worker-networks names them."""
         cluster = hosts.Hosts({"a": "alpha", "b": "beta", "c": "gamma"}, [{**NETWORK, "c": "10.0.0.3/24"}])

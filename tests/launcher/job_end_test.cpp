@@ -35,6 +35,18 @@ TEST(JobEnd, RankThatLeftByNumberHostAndExitCode) {
             "rank 0 on host alpha met an error and ended the job");
 }
 
+TEST(JobEnd, TheMapTellsARanksHost) {
+  EXPECT_EQ(host_of_rank(kMap, 0), "alpha");
+  EXPECT_EQ(host_of_rank(kMap, 1), "beta");
+  EXPECT_EQ(host_of_rank(kMap, 2), "");
+}
+
+TEST(JobEnd, ALinkThatIsDownByBothHosts) {
+  EXPECT_THAT(why("A process or daemon was unable to complete a TCP connection\nto another process:\n  Local host:    beta\n"
+                  "  Remote host:   alpha\nORTE was unable to reliably start one or more daemons.\n"),
+              HasSubstr("from host beta to host alpha"));
+}
+
 TEST(JobEnd, CausesStandBeforeTheirConsequences) {
   EXPECT_THAT(why("ssh: Could not resolve hostname otherhost: Name or service not known\n"
                   "ORTE was unable to reliably start one or more daemons.\n"),

@@ -69,9 +69,9 @@ struct Told {
 
   RankWatch::Tell tell() {
     return {.lost =
-                [this](const std::string& s) {
+                [this](const LostRank& rank) {
                   std::lock_guard lock(mutex);
-                  lost = s;
+                  lost = rank.sentence;
                   changed.notify_all();
                 },
             .beat =
@@ -90,7 +90,7 @@ struct Told {
 };
 
 RankWatch::Tell computing(std::atomic<uint64_t>& progress) {
-  return {.lost = [](const std::string& sentence) { ADD_FAILURE() << sentence; }, .progress = [&] { return ++progress; }};
+  return {.lost = [](const LostRank& lost) { ADD_FAILURE() << lost.sentence; }, .progress = [&] { return ++progress; }};
 }
 
 TEST(RankWatch, AClosedConnectionIsNoticedAtOnceAndSilenceAfterAWhile) {

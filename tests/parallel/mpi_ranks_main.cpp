@@ -100,8 +100,8 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "start this test with mpirun\n");
     return 2;
   }
-  weft::RankComm ranks = weft::mpi_rank(20, [](const std::string& sentence) {
-    std::fprintf(stderr, "%s\n", sentence.c_str());
+  weft::RankComm ranks = weft::mpi_rank(20, [](const weft::LostRank& lost) {
+    std::fprintf(stderr, "%s\n", lost.sentence.c_str());
     std::_Exit(1);
   });
   const std::string mode = argc > 1 ? argv[1] : "cases";

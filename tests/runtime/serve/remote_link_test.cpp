@@ -181,8 +181,7 @@ TEST(RemoteLink, OfALostRankTheLauncherKnowsMore) {
         Puppet puppet(i);
         puppet.hello();
         FromWorker frame;
-        frame.mutable_fatal()->set_sentence("rank 1 is gone");
-        frame.mutable_fatal()->set_rank_lost(true);
+        frame.mutable_rank_lost()->set_sentence("rank 1 is gone");
         puppet.socket.send(frame);
         while (!ends && !over) std::this_thread::sleep_for(1ms);
       });
