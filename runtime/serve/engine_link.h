@@ -43,13 +43,14 @@ using EngineEvent = std::variant<EngineReady, StepBegins, std::vector<TokenEvent
 // Tells a slow step from one that has stopped, from signs of life that come again and again.
 class StepClock {
  public:
-  // progress: a number that changes while any rank computes.
+  // progress: a number that changes while any rank computes. After a pause between notes, in which this process was stopped itself,
+  // as all are with their machine or container, the time begins anew.
   void note(bool stepping, uint64_t progress);
   double moved() const { return moved_; }  // now_s() when it last computed something or had nothing to do
 
  private:
   uint64_t progress_ = 0;
-  double moved_ = now_s();
+  double moved_ = now_s(), noted_ = moved_;
 };
 std::string stood_still(double seconds);  // the sentence about it
 

@@ -67,8 +67,11 @@ void run_engine(Engine& engine, CommandQueue& commands, const std::function<void
 }
 
 void StepClock::note(bool stepping, uint64_t progress) {
-  if (!stepping || progress != progress_) moved_ = now_s();
+  constexpr double pause_s = 1.5;
+  const double now = now_s();
+  if (!stepping || progress != progress_ || now > noted_ + pause_s) moved_ = now;
   progress_ = progress;
+  noted_ = now;
 }
 
 std::string stood_still(double seconds) { return cat("a step made no progress for ", seconds, " s (--step-timeout)"); }

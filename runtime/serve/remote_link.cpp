@@ -150,8 +150,13 @@ EngineEvent RemoteLink::follow() {
     const short wanted = peer_->has_queued() ? POLLIN | POLLOUT : POLLIN;
     std::vector<pollfd> fds{{wake_.get(), POLLIN, 0}, {peer_->fd(), wanted, 0}, {job_->ended_fd(), POLLIN, 0}};
     const double silence_s = silence_within(policy_.step_timeout_s);
-    poll_until(fds, std::min(heard_ + silence_s, clock_.moved() + policy_.step_timeout_s));
+    const double due = std::min(heard_ + silence_s, clock_.moved() + policy_.step_timeout_s);
+    poll_until(fds, due);
     hear_wakes();
+    if (now_s() > due + 1) {  // this process was stopped itself, as all are with their machine or container
+      heard_ = now_s();
+      clock_ = {};
+    }
     if (fds[1].revents & ~POLLOUT) {
       if (!peer_->read()) return lost(job_->why_it_ended());
     } else if (fds[2].revents) {

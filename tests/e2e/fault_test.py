@@ -90,6 +90,18 @@ class Fault(unittest.TestCase):
                 os.kill(pid, signal.SIGSTOP)
             server.stop(signal.SIGKILL)
 
+    def test_a_machine_that_pauses(self):
+        """All processes stop for longer than --step-timeout and go on: nothing was lost."""
+        for command, args in (((), ("--ranks", 2)), (weft.mpirun(2), ())):
+            with Server(TINY, *args, "--step-timeout", STEP_TIMEOUT, command=command) as server:
+                everybody = [server.process.pid, *server.descendants()]
+                for sig, pause in ((signal.SIGSTOP, STEP_TIMEOUT + 2), (signal.SIGCONT, 1)):
+                    for pid in everybody:
+                        os.kill(pid, sig)
+                    time.sleep(pause)
+                answer(server, 3)
+                self.assertFalse([line for line in server.log if "lost" in line or "silent" in line])
+
     def test_one_process(self):
         with Server(TINY, "--step-timeout", STEP_TIMEOUT) as server:
             self.lose(server, 0, signal.SIGKILL, within=1)
