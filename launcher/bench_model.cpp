@@ -34,9 +34,9 @@ std::vector<Shape> shapes_of(const BenchModelOptions& o) {
   return all;
 }
 
-void check(const Shape& s, const BenchModelOptions& o, const EngineInfo& info) {
-  if (s.pp >= info.max_model_len || int64_t{s.depth} + s.tg + 2 > info.max_model_len)
-    bad_input("--pp ", s.pp, " or --depth ", s.depth, " with --tg ", s.tg, " exceeds --max-model-len ", info.max_model_len);
+void check(const Shape& s, const BenchModelOptions& o, int64_t max_model_len) {
+  if (s.pp >= max_model_len || int64_t{s.depth} + s.tg + 2 > max_model_len)
+    bad_input("--pp ", s.pp, " or --depth ", s.depth, " with --tg ", s.tg, " exceeds --max-model-len ", max_model_len);
   if (s.batch > o.common.engine.max_seqs) bad_input("--batch ", s.batch, " exceeds --max-seqs ", o.common.engine.max_seqs);
 }
 
@@ -164,9 +164,11 @@ void measure(Engine& engine, const BenchModelOptions& o, const Shape& shape, Rep
 }  // namespace
 
 int run_bench_model(const BenchModelOptions& options, Report report) {
-  return run_job(options.common, [&](Engine& engine) {
-    const std::vector<Shape> shapes = shapes_of(options);
-    for (const Shape& shape : shapes) check(shape, options, engine.info());
+  const std::vector<Shape> shapes = shapes_of(options);
+  const auto prepare = [&](const ModelConfig&, int64_t max_model_len) {
+    for (const Shape& shape : shapes) check(shape, options, max_model_len);
+  };
+  return run_job(options.common, prepare, [&](Engine& engine) {
     for (const Shape& shape : shapes) measure(engine, options, shape, report);
   });
 }

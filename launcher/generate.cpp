@@ -1,7 +1,9 @@
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <random>
 #include <sstream>
 
@@ -16,6 +18,8 @@
 
 namespace weft {
 namespace {
+
+using json = nlohmann::ordered_json;
 
 void check_options(const GenerateOptions& o) {
   if (o.prompt.has_value() + o.prompt_file.has_value() + o.chat_file.has_value() + o.token_ids.has_value() != 1)
@@ -46,9 +50,11 @@ std::string read_file(const std::string& path) {
 
 std::string prompt_text(const GenerateOptions& o) { return o.prompt ? *o.prompt : read_file(*o.prompt_file); }
 
-std::optional<Chat> chat_prompt(const GenerateOptions& o) {
-  if (o.chat_file) return read_chat_file(*o.chat_file);
-  return o.chat ? std::optional(chat_of(prompt_text(o))) : std::nullopt;
+std::vector<int32_t> prompt_ids(const GenerateOptions& o, const Tokenizer* tokenizer) {
+  if (o.token_ids) return parse_ids(*o.token_ids);
+  if (o.chat_file) return ChatEncoder(*tokenizer).encode(read_chat_file(*o.chat_file)).ids;
+  if (o.chat) return ChatEncoder(*tokenizer).encode(chat_of(prompt_text(o))).ids;
+  return tokenizer->encode(prompt_text(o), true, true);
 }
 
 // Turns token events into text and shows it as it comes; without a tokenizer it shows ids.
@@ -68,7 +74,7 @@ class Output {
     if (show_) std::fputs("\n", stdout);
   }
   bool stopped() const { return answer_ && answer_->stopped(); }
-  nlohmann::ordered_json text() const { return answer_ ? nlohmann::ordered_json(text_) : nullptr; }
+  json text() const { return answer_ ? json(text_) : nullptr; }
 
  private:
   void print(const std::string& piece) {
@@ -132,22 +138,49 @@ void generate(Engine& engine, const GenerateOptions& o, Output& output, Result& 
   if (output.stopped()) result.finish = FinishReason::stop;
 }
 
+// Of all tokens; null where there are no experts.
+json as_json(const RouterStats& router) {
+  const std::vector<int64_t>& load = router.tokens_per_expert;
+  json object = {{"tokens_per_expert", load}, {"min", nullptr},       {"max", nullptr},
+                 {"mean", nullptr},           {"imbalance", nullptr}, {"entropy_bits", nullptr}};
+  if (load.empty()) return object;
+  const auto [least, most] = std::ranges::minmax(load);
+  const double mean =
+      static_cast<double>(std::accumulate(load.begin(), load.end(), int64_t{0})) / static_cast<double>(load.size());
+  object.update({{"min", least},
+                 {"max", most},
+                 {"mean", mean},
+                 {"imbalance", static_cast<double>(most) / mean},
+                 {"entropy_bits", router.entropy()}});
+  return object;
+}
+
+json traffic_of(const EngineStats& stats) {
+  return {{"all_gather_bytes", stats.traffic.all_gather},
+          {"all_to_all_bytes", stats.traffic.all_to_all},
+          {"broadcast_bytes", stats.traffic.broadcast},
+          {"expert_exchange_bytes", stats.router.exchanged_bytes}};
+}
+
 void report(const GenerateOptions& o, const Engine& engine, const Result& r, const Output& output) {
   const std::string mesh = engine.info().mesh.describe();
+  const EngineStats stats = engine.stats();
   if (o.json) {
-    const nlohmann::ordered_json json = {{"prompt_token_ids", r.prompt_ids},
-                                         {"token_ids", r.ids},
-                                         {"text", output.text()},
-                                         {"finish_reason", name(r.finish)},
-                                         {"timings",
-                                          {{"load_s", r.timings.load_s},
-                                           {"ttft_s", r.timings.ttft_s},
-                                           {"prefill_tok_s", r.prefill_rate()},
-                                           {"decode_tok_s", r.decode_rate()}}},
-                                         {"seed", r.seed},
-                                         {"mesh", mesh},
-                                         {"fingerprint", fingerprint_text(r.fingerprint)}};
-    std::printf("%s\n", json.dump().c_str());
+    const json object = {{"prompt_token_ids", r.prompt_ids},
+                         {"token_ids", r.ids},
+                         {"text", output.text()},
+                         {"finish_reason", name(r.finish)},
+                         {"timings",
+                          {{"load_s", r.timings.load_s},
+                           {"ttft_s", r.timings.ttft_s},
+                           {"prefill_tok_s", r.prefill_rate()},
+                           {"decode_tok_s", r.decode_rate()}}},
+                         {"seed", r.seed},
+                         {"mesh", mesh},
+                         {"router", as_json(stats.router)},
+                         {"traffic", traffic_of(stats)},
+                         {"fingerprint", fingerprint_text(r.fingerprint)}};
+    std::printf("%s\n", object.dump().c_str());
     std::fflush(stdout);
   }
   std::fprintf(stderr,
@@ -156,7 +189,6 @@ void report(const GenerateOptions& o, const Engine& engine, const Result& r, con
                "mesh %s; fingerprint %s\n",
                r.prompt_ids.size(), r.prefill_rate(), r.ids.size(), r.decode_rate(), name(r.finish), r.timings.ttft_s,
                r.timings.load_s, mesh.c_str(), fingerprint_text(r.fingerprint).c_str());
-  const EngineStats stats = engine.stats();
   if (!stats.router.tokens_per_expert.empty())
     std::fprintf(stderr,
                  "router entropy %.2f bits, hottest expert %.1f %% of the tokens; rank 0 sent %lld bytes of tokens "
@@ -173,20 +205,21 @@ void report(const GenerateOptions& o, const Engine& engine, const Result& r, con
 
 int run_generate(const GenerateOptions& o) {
   check_options(o);
-  const std::optional<Chat> chat = chat_prompt(o);
   const Stopwatch load;
-  return run_job(o.common, [&](Engine& engine) {
-    Result result;
-    result.seed = o.seed ? *o.seed : fresh_seed();
-    std::unique_ptr<Tokenizer> tokenizer;
+  Result result;
+  std::unique_ptr<Tokenizer> tokenizer;
+  std::optional<Output> output;
+  const auto prepare = [&](const ModelConfig& model, int64_t max_model_len) {
     if (!o.token_ids) tokenizer = open_tokenizer(o.common.model);
+    result.prompt_ids = prompt_ids(o, tokenizer.get());
+    check_prompt(result.prompt_ids, model.vocab_size, max_model_len);
+    output.emplace(tokenizer.get(), result.prompt_ids, o.stop, !o.json);
+  };
+  return run_job(o.common, prepare, [&](Engine& engine) {
     result.timings.load_s = load.seconds();
-    result.prompt_ids = o.token_ids ? parse_ids(*o.token_ids)
-                        : chat      ? ChatEncoder(*tokenizer).encode(*chat).ids
-                                    : tokenizer->encode(prompt_text(o), true, true);
-    Output output(tokenizer.get(), result.prompt_ids, o.stop, !o.json);
-    generate(engine, o, output, result);
-    if (!stdout_failed()) report(o, engine, result, output);
+    result.seed = o.seed ? *o.seed : fresh_seed();
+    generate(engine, o, *output, result);
+    if (!stdout_failed()) report(o, engine, result, *output);
   });
 }
 

@@ -30,13 +30,13 @@ RankComm join_job(double step_timeout_s) {
   return under_mpi_launcher() ? mpi_rank(silence_within(step_timeout_s), leave_lost_job) : single_rank();
 }
 
-std::unique_ptr<Engine> create_engine(const CommonOptions& options, RankComm comm) {
+std::unique_ptr<Engine> create_engine(const CommonOptions& options, RankComm comm, const Engine::Prepare& prepare) {
   require_equal(*comm.host, {{"the version of Weft", version()}});
-  return Engine::create(options.model, options.engine, std::move(comm));
+  return Engine::create(options.model, options.engine, std::move(comm), prepare);
 }
 
-int run_job(const CommonOptions& options, const std::function<void(Engine&)>& fn) {
-  std::unique_ptr<Engine> engine = create_engine(options, join_job());
+int run_job(const CommonOptions& options, const Engine::Prepare& prepare, const std::function<void(Engine&)>& fn) {
+  std::unique_ptr<Engine> engine = create_engine(options, join_job(), prepare);
   const Mesh mesh = engine->info().mesh;
   try {
     if (mesh.rank != 0) {

@@ -20,11 +20,12 @@ class WorkError : public std::runtime_error {
 RankComm join_job(double step_timeout_s = kStepTimeout);
 
 // Engine::create(), once all ranks are known to be of one version: ranks of others may differ in anything that follows.
-std::unique_ptr<Engine> create_engine(const CommonOptions& options, RankComm comm);
+std::unique_ptr<Engine> create_engine(const CommonOptions& options, RankComm comm, const Engine::Prepare& prepare = {});
 
 // Loads the model on all ranks of this job, runs fn on rank 0 while the others follow its steps, then
-// releases them. An error that leaves ranks behind in a step ends the whole job.
-int run_job(const CommonOptions& options, const std::function<void(Engine&)>& fn);
+// releases them. An error that leaves ranks behind in a step ends the whole job. What can be wrong with the input is found
+// by `prepare`, on rank 0 before weights are read.
+int run_job(const CommonOptions& options, const Engine::Prepare& prepare, const std::function<void(Engine&)>& fn);
 
 // False on ranks other than 0, which keep quiet about what rank 0 says too; from the launcher's environment, without MPI.
 bool speaks_for_job();

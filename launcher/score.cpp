@@ -70,9 +70,8 @@ Cases read_cases(const std::string& path, const std::string& model_type) {
   return cases;
 }
 
-void check_case(const Cases& cases, size_t i, const Engine& engine) {
+void check_case(const Cases& cases, size_t i, int64_t vocab, int64_t limit) {
   const auto& ids = cases.input_ids[i];
-  const int64_t vocab = engine.model().vocab_size, limit = engine.info().max_model_len;
   if (ids.empty()) bad_input("case ", i, ": input_ids is empty");
   for (const int32_t id : ids)
     if (id < 0 || id >= vocab)
@@ -116,10 +115,8 @@ void check_finite(const std::vector<float>& logits, size_t i, const Engine& engi
         cat("case ", i, ": ", not_finite((bad - logits.begin()) / engine.model().vocab_size + 1, engine.info())));
 }
 
-void score(Engine& engine, const ScoreOptions& o) {
-  const Cases cases = read_cases(o.input, engine.model().model_type);
+void score(Engine& engine, const Cases& cases, const ScoreOptions& o) {
   const size_t n = cases.input_ids.size();
-  for (size_t i = 0; i < n; ++i) check_case(cases, i, engine);
   const int64_t vocab = engine.model().vocab_size;
   std::vector<std::pair<std::string, TensorInfo>> tensors;
   for (size_t i = 0; i < n; ++i) {
@@ -149,7 +146,12 @@ void score(Engine& engine, const ScoreOptions& o) {
 }  // namespace
 
 int run_score(const ScoreOptions& options) {
-  return run_job(options.common, [&](Engine& engine) { score(engine, options); });
+  Cases cases;
+  const auto prepare = [&](const ModelConfig& model, int64_t max_model_len) {
+    cases = read_cases(options.input, model.model_type);
+    for (size_t i = 0; i < cases.input_ids.size(); ++i) check_case(cases, i, model.vocab_size, max_model_len);
+  };
+  return run_job(options.common, prepare, [&](Engine& engine) { score(engine, cases, options); });
 }
 
 }  // namespace weft

@@ -56,8 +56,8 @@ std::string not_finite(int64_t tokens, const EngineInfo& info) {
              " are not finite: its weights hold NaN, infinity or values too large for --dtype ", name(info.arithmetic));
 }
 
-std::unique_ptr<Engine> Engine::create(const std::string& model_path, const EngineConfig& config,
-                                       RankComm comm) {
+std::unique_ptr<Engine> Engine::create(const std::string& model_path, const EngineConfig& config, RankComm comm,
+                                       const Prepare& prepare) {
   HostComm& host = *comm.host;
   std::unique_ptr<Checkpoint> checkpoint;
   ModelConfig model_config;
@@ -74,6 +74,7 @@ std::unique_ptr<Engine> Engine::create(const std::string& model_path, const Engi
   agree(host, [&] {
     model_config = read_model_config(*checkpoint);
     settings = resolve(config, model_config, *checkpoint, host.size(), host.rank());
+    if (prepare && host.rank() == 0) prepare(model_config, settings.max_model_len);
     const int64_t weights = weight_bytes(model_config, settings.mesh, *checkpoint);
     share = free_share(weights, comm.local_size);
     check_weights_fit(weights, share);

@@ -29,6 +29,9 @@ struct EngineInfo {
 // The sentence about logits with NaN or infinity after `tokens` tokens of a sequence.
 std::string not_finite(int64_t tokens, const EngineInfo& info);
 
+// What submit() says of a prompt: it refuses none, ids out of range, and one that leaves no room under max_model_len.
+void check_prompt(std::span<const int32_t> ids, int64_t vocab_size, int64_t max_model_len);
+
 struct EngineStats {
   int64_t running = 0, waiting = 0, free_blocks = 0, total_blocks = 0;
   int64_t prompt_tokens = 0, generated_tokens = 0, steps = 0, preemptions = 0;
@@ -41,8 +44,11 @@ class Engine {
  public:
   // Loads this rank's weights and sizes the KV cache. All ranks must have the same files (as far as file_traits() sees) and
   // settings. An error on one rank (bad file, not enough memory, a difference) is agreed on by all: every rank throws the same
-  // sentence.
-  static std::unique_ptr<Engine> create(const std::string& model_path, const EngineConfig& config, RankComm comm);
+  // sentence. Before any weight is read, rank 0 calls `prepare` with the model and the max_model_len it will have; what it
+  // throws is such an error.
+  using Prepare = std::function<void(const ModelConfig& model, int64_t max_model_len)>;
+  static std::unique_ptr<Engine> create(const std::string& model_path, const EngineConfig& config, RankComm comm,
+                                        const Prepare& prepare = {});
   virtual ~Engine() = default;
 
   virtual const EngineInfo& info() const = 0;

@@ -27,6 +27,13 @@ void check_ids(std::span<const int32_t> ids, int64_t vocab, int64_t max_model_le
 
 }  // namespace
 
+void check_prompt(std::span<const int32_t> ids, int64_t vocab_size, int64_t max_model_len) {
+  check_ids(ids, vocab_size, max_model_len);
+  if (std::ssize(ids) == max_model_len)
+    bad_input("the prompt has ", ids.size(), " tokens, which leaves no room to generate under --max-model-len ",
+              max_model_len);
+}
+
 int64_t workspace_bytes(const Model& model, const Settings& s) {
   const int64_t logits = s.mesh.rank == 0 ? s.limits.max_rows * model.config().vocab_size : 0;
   return arena_bytes(model, s) + logits * static_cast<int64_t>(sizeof(float));
@@ -64,10 +71,7 @@ StepEngine::~StepEngine() {
 }
 
 void StepEngine::check_request(const Request& r) const {
-  check_ids(r.prompt, model().vocab_size, info_.max_model_len);
-  if (static_cast<int64_t>(r.prompt.size()) == info_.max_model_len)
-    bad_input("the prompt has ", r.prompt.size(), " tokens, which leaves no room to generate under --max-model-len ",
-              info_.max_model_len);
+  check_prompt(r.prompt, model().vocab_size, info_.max_model_len);
   if (r.max_tokens < 1) bad_input("max_tokens is ", r.max_tokens, "; it must be at least 1");
   if (r.n_generated < 0 || r.n_generated >= r.max_tokens || r.n_generated >= static_cast<int64_t>(r.prompt.size()))
     bad_input("n_generated is ", r.n_generated, "; it must be less than max_tokens and than the ", r.prompt.size(),

@@ -92,6 +92,30 @@ class BadInput(unittest.TestCase):
         self.refused("tokenizer", "--model", DENSE, "--prompt", "this model has no tokenizer")
         self.refused("chat", "--model", TEXT, "--prompt", "this model has no chat template", "--chat")
 
+    def test_input_is_checked_before_weights_are_read(self):
+        def cases(name, *ids):
+            return self.write(name, json.dumps({"cases": [{"input_ids": list(i)} for i in ids]}).encode())
+
+        latin1, long = self.write("latin1", b"caf\xe9 au lait"), ",".join(["3"] * 20)
+        for names, args, ranks in (
+                ("cannot read --prompt-file", ["generate", "--prompt-file", self.path("none")], 0),
+                ("cannot read --prompt-file", ["generate", "--prompt-file", self.path("none")], 2),
+                ("cannot read --chat-file", ["generate", "--chat-file", self.path("none")], 2),
+                ("UTF-8", ["generate", "--prompt-file", latin1], 0),
+                ("stop string is not valid UTF-8", ["generate", "--prompt", "a", "--stop", b"\xe9".decode(errors="surrogateescape")], 0),
+                ("99999.*out of range", ["generate", "--token-ids", "1,99999"], 2),
+                ("20 tokens", ["generate", "--token-ids", long, "--max-model-len", 8], 0),
+                ("no room to generate", ["generate", "--token-ids", long, "--max-model-len", 20], 0),
+                ("cannot read --input", ["score", "--input", self.path("none"), "--output", self.path("out")], 2),
+                ("case 1.*99999.*out of range", ["score", "--input", cases("far", [1], [99999]), "--output", self.path("out")], 0),
+                ("case 0.*exceed", ["score", "--input", cases("long", [1] * 20), "--output", self.path("out"), "--max-model-len", 8], 0),
+                ("--pp 8", ["bench", "model", "--pp", 8, "--max-model-len", 8], 0)):
+            done = weft.run(*args, "--model", TEXT, ranks=ranks, timeout=60)
+            with self.subTest(args=args):
+                self.assertEqual(done.code, BAD_INPUT, done.err)
+                self.assertRegex(done.err, names)
+                self.assertNotIn("KV cache", done.err)  # the line that tells what was loaded
+
     def test_files_that_are_missing_or_broken(self):
         self.refused("/no/such/model.*does not exist", "--model", "/no/such/model", *IDS)
         self.refused("config.json", "--model", self.scratch, *IDS)
