@@ -15,6 +15,7 @@
 #include "launcher/serve_commands.h"
 #include "launcher/standard_streams.h"
 #include "runtime/engine/fingerprint.h"
+#include "runtime/serve/grpc_server.h"
 #include "weft/v1/weft.grpc.pb.h"
 
 namespace weft {
@@ -24,25 +25,25 @@ using json = nlohmann::ordered_json;
 using SystemTime = std::chrono::system_clock::time_point;
 
 constexpr int max_batch = 1024;             // requests of one GenerateBatch
-constexpr size_t max_batch_bytes = 8 << 20;  // half of what a server takes
+constexpr size_t max_batch_bytes = max_request_bytes / 2;
 
 class Client {
  public:
   explicit Client(const ClientOptions& options) : options_(options), stub_(v1::Weft::NewStub(connect_to_server(options.target))) {}
 
-  void wait_until_ready();
   void run_prompt();
   int run_batch();  // the exit code: 1 if some request failed
 
  private:
   struct Batch {
-    std::vector<v1::GenerateRequest> requests;
+    BatchFile& file;
     SystemTime deadline;
-    size_t asked = 0;  // of the requests
-    int64_t tokens = 0;
+    std::optional<BatchFile::Line> next;  // to be asked; none: the file has ended
+    int64_t answered = 0, tokens = 0;
     bool failed = false;  // some request
   };
 
+  void wait_until_ready();
   SystemTime deadline() const;
   void run_part(Batch& batch, Progress& progress);
   void report(const v1::GenerateResponse& last);
@@ -61,6 +62,7 @@ const char* reason(v1::FinishReason finish) {
 
 // GetModelInfo answers as soon as the model is loaded, and not before.
 void Client::wait_until_ready() {
+  if (options_.wait_s <= 0) return;
   const auto deadline = std::chrono::system_clock::now() + std::chrono::duration_cast<std::chrono::system_clock::duration>(
                                                                std::chrono::duration<double>(options_.wait_s));
   for (;;) {
@@ -127,9 +129,11 @@ struct Answer {
 };
 
 void Client::run_prompt() {
+  const v1::GenerateRequest request = client_request(options_);
+  wait_until_ready();
   grpc::ClientContext context;
   context.set_deadline(deadline());
-  const auto stream = stub_->Generate(&context, client_request(options_));
+  const auto stream = stub_->Generate(&context, request);
   Answer answer;
   for (v1::GenerateResponse message; !stdout_failed() && stream->Read(&message);) {
     answer.add(message);
@@ -145,14 +149,15 @@ void Client::run_prompt() {
   if (!options_.json) report(answer.last);
 }
 
-// One call with as many requests as fit into it.
+// One call with as many of the next requests as fit into it.
 void Client::run_part(Batch& batch, Progress& progress) {
   v1::GenerateBatchRequest part;
-  const size_t first = batch.asked;
-  for (size_t bytes = 0; batch.asked < batch.requests.size() && part.requests_size() < max_batch; ++batch.asked) {
-    bytes += batch.requests[batch.asked].ByteSizeLong();
-    if (bytes > max_batch_bytes && batch.asked > first) break;
-    *part.add_requests() = std::move(batch.requests[batch.asked]);
+  std::vector<json> ids;
+  for (size_t bytes = 0; batch.next && part.requests_size() < max_batch; batch.next = batch.file.next()) {
+    bytes += batch.next->request.ByteSizeLong();
+    if (bytes > max_batch_bytes && !ids.empty()) break;
+    *part.add_requests() = std::move(batch.next->request);
+    ids.push_back(std::move(batch.next->id));
   }
   grpc::ClientContext context;
   context.set_deadline(batch.deadline);
@@ -167,25 +172,31 @@ void Client::run_part(Batch& batch, Progress& progress) {
     if (answer.error.empty() && answer.last.finish_reason() == v1::FINISH_REASON_UNSPECIFIED) continue;
     batch.failed |= !answer.error.empty();
     batch.tokens += static_cast<int64_t>(answer.ids.size());
-    json result = {{"index", first + message.index()}};
+    json result = {{"index", batch.answered + message.index()}};
+    if (const json& id = ids.at(static_cast<size_t>(message.index())); !id.is_null()) result["id"] = id;
     result.update(answer.as_json());
     std::puts(result.dump().c_str());
+    std::fflush(stdout);
     answers.erase(message.index());
     progress.advance(1);
   }
   if (stdout_failed()) return context.TryCancel();
   if (const grpc::Status status = stream->Finish(); !status.ok()) fail_call(status, options_.target);
+  batch.answered += part.requests_size();
 }
 
 int Client::run_batch() {
-  Batch batch{.requests = client_batch(options_), .deadline = deadline()};
+  BatchFile file(options_);
+  const int64_t requests = file.check();
+  wait_until_ready();
+  Batch batch{.file = file, .deadline = deadline(), .next = file.next()};
   const Stopwatch clock;
   {  // answers on a terminal show how far it is
-    Progress progress("answering", "requests", static_cast<int64_t>(batch.requests.size()), !isatty(STDOUT_FILENO));
-    while (batch.asked < batch.requests.size() && !stdout_failed()) run_part(batch, progress);
+    Progress progress("answering", "requests", requests, requests > 0 && !isatty(STDOUT_FILENO));
+    while (batch.next && !stdout_failed()) run_part(batch, progress);
   }
   if (stdout_failed()) return 0;  // every command ends by telling why
-  std::fprintf(stderr, "%zu requests, %lld tokens in %.3f s: %.1f tokens/s\n", batch.requests.size(),
+  std::fprintf(stderr, "%lld requests, %lld tokens in %.3f s: %.1f tokens/s\n", static_cast<long long>(batch.answered),
                static_cast<long long>(batch.tokens), clock.seconds(), static_cast<double>(batch.tokens) / clock.seconds());
   return batch.failed ? 1 : 0;
 }
@@ -197,7 +208,6 @@ int run_client(const ClientOptions& options) {
     bad_input("give exactly one of --prompt, --chat-file and --batch");
   ::setenv("GRPC_VERBOSITY", "NONE", 0);
   Client client(options);
-  if (options.wait_s > 0) client.wait_until_ready();
   if (options.batch) return client.run_batch();
   client.run_prompt();
   return 0;

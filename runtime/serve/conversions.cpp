@@ -31,6 +31,17 @@ SamplingParams from_proto(const v1::SamplingParams& p) {
   return s;
 }
 
+v1::SamplingParams to_proto(const SamplingParams& s) {
+  v1::SamplingParams p;
+  p.set_temperature(s.temperature);
+  p.set_top_k(s.top_k);
+  p.set_top_p(s.top_p);
+  p.set_min_p(s.min_p);
+  p.set_repetition_penalty(s.repetition_penalty);
+  p.set_seed(s.seed);
+  return p;
+}
+
 v1::GenerateResponse to_proto(const Delta& delta, uint64_t seed) {
   v1::GenerateResponse p;
   p.set_text(delta.text);
@@ -184,13 +195,7 @@ v1::worker::Submit to_proto(const Request& request) {
   p.set_max_tokens(request.max_tokens);
   p.set_ignore_eos(request.ignore_eos);
   p.set_cache_salt(request.cache_salt);
-  v1::SamplingParams& s = *p.mutable_sampling();
-  s.set_temperature(request.sampling.temperature);
-  s.set_top_k(request.sampling.top_k);
-  s.set_top_p(request.sampling.top_p);
-  s.set_min_p(request.sampling.min_p);
-  s.set_repetition_penalty(request.sampling.repetition_penalty);
-  s.set_seed(request.sampling.seed);
+  *p.mutable_sampling() = to_proto(request.sampling);
   return p;
 }
 

@@ -8,6 +8,7 @@ namespace weft {
 
 // The public interface. Fields that are absent get their documented defaults; the seed a random number.
 SamplingParams from_proto(const v1::SamplingParams& p);
+v1::SamplingParams to_proto(const SamplingParams& s);  // every field, the seed too
 v1::GenerateResponse to_proto(const Delta& delta, uint64_t seed);
 v1::GetModelInfoResponse to_proto(const EngineReady& ready);
 v1::GetStatsResponse to_proto(const CoordinatorStats& stats);

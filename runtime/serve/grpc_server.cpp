@@ -17,7 +17,6 @@
 namespace weft {
 namespace {
 
-constexpr int max_request_bytes = 16 << 20;
 // Calls of one connection at a time, beyond the requests that the server takes at all: answers that nobody reads are bounded
 // for every kind of call. A client's further calls wait at the client.
 constexpr int more_calls = 1024;

@@ -9,6 +9,8 @@
 
 namespace weft {
 
+constexpr int max_request_bytes = 16 << 20;  // of one call; more is RESOURCE_EXHAUSTED
+
 struct ServerIdentity {
   std::string model;  // shown by GetModelInfo
   std::string version;

@@ -95,10 +95,10 @@ class Formats(unittest.TestCase):
             ask = ["client", "--target", server.address, "--max-tokens", 2]
             one = "weft client --json"
             self.is_documented(one, self.output(*ask, "--prompt", "a", "--json")[0])
-            batch = self.write("batch.jsonl", '{"prompt": "a"}\n{"token_ids": [-1]}\n')
+            batch = self.write("batch.jsonl", '{"id": 1, "prompt": "a"}\n{"id": 2, "token_ids": [-1]}\n')
             lines = sorted(self.output(*ask, "--batch", batch, code=1), key=lambda line: line["index"])
             self.is_documented("weft client --batch", lines[1])
-            self.assertEqual(names(lines[0]), {"index", *self.tables[one]})
+            self.assertEqual(names(lines[0]), {"index", "id", *self.tables[one]})
             self.is_documented("weft stats --json", self.output("stats", "--target", server.address, "--json")[0])
 
 

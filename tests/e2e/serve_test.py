@@ -37,26 +37,6 @@ class Serve(unittest.TestCase):
             self.assertEqual(a["text"], alone["text"])
             self.assertEqual(a["fingerprint"], alone["fingerprint"])
 
-    def test_batch_file(self):
-        with Server(TINY, "--ranks", 2) as server, tempfile.NamedTemporaryFile("w", suffix=".jsonl") as batch:
-            for n in range(1, 6):
-                print(json.dumps({"prompt": PROMPT, "max_tokens": n, "seed": n, "temperature": 0.5}), file=batch)
-            batch.flush()
-            lines = [json.loads(line) for line in client(server, "--batch", batch.name, "--ignore-eos").splitlines()]
-            self.assertEqual(sorted(line["index"] for line in lines), list(range(5)))
-            for line in lines:
-                self.assertEqual(len(line["token_ids"]), line["index"] + 1)
-
-    def test_batch_file_of_several_calls(self):
-        with Server(TINY) as server, tempfile.NamedTemporaryFile("w", suffix=".jsonl") as batch:
-            for n in range(2500):
-                print(json.dumps({"token_ids": [n % 200, 5], "max_tokens": 1 + n % 4}), file=batch)
-            batch.flush()
-            lines = [json.loads(line) for line in client(server, "--batch", batch.name, "--ignore-eos").splitlines()]
-            self.assertEqual(sorted(line["index"] for line in lines), list(range(2500)))
-            for line in lines:
-                self.assertEqual(len(line["token_ids"]), 1 + line["index"] % 4)
-
     def test_requests_of_different_salts_share_nothing(self):
         ids = list(range(1, 70))
         with Server(TINY, "--ranks", 2, "--block-size", 16) as server, tempfile.NamedTemporaryFile("w", suffix=".jsonl") as file:
