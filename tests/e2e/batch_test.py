@@ -19,7 +19,12 @@ class BatchFiles(unittest.TestCase):
     def setUpClass(cls):
         cls.folder = tempfile.TemporaryDirectory()
         cls.addClassCleanup(cls.folder.cleanup)
-        cls.server = Server(TINY, "--max-requests", 100)
+        model = os.path.join(cls.folder.name, "model")
+        os.mkdir(model)
+        for name in os.listdir(TINY):
+            os.symlink(os.path.join(TINY, name), os.path.join(model, name))
+        os.symlink(os.path.join(weft.SOURCE, "tests", "golden", "text", "templates", "agent.jinja"), os.path.join(model, "chat_template.jinja"))
+        cls.server = Server(model, "--max-requests", 100)
         cls.addClassCleanup(cls.server.kill)
 
     def write(self, *lines):
@@ -45,6 +50,16 @@ class BatchFiles(unittest.TestCase):
         self.assertEqual(answers[0]["token_ids"], expected["token_ids"])
         self.assertEqual(answers[0]["seed"], 2**64 - 1)
         self.assertEqual(answers[1]["text"], expected["text"][:expected["text"].index(stop)])
+
+    def test_lines_hold_chats(self):
+        chat = {"messages": [{"role": "user", "content": "Hi"}], "chat_template_kwargs": {"enable_thinking": False}}
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+            json.dump(chat, file)
+            file.flush()
+            expected = self.ask("--chat-file", file.name, "--max-tokens", 6, "--json")[0]
+        answers = self.ask("--batch", self.write({"id": "chat", "max_tokens": 6, **chat}, {"id": "text", "max_tokens": 6, "prompt": "Hi"}))
+        self.assertEqual((answers[0]["id"], answers[0]["token_ids"]), ("chat", expected["token_ids"]))
+        self.assertNotEqual(answers[1]["usage"]["prompt_tokens"], expected["usage"]["prompt_tokens"])
 
     def test_answers_carry_ids(self):
         ids = ["a", 7, "\u00fc", -1, "a"]
