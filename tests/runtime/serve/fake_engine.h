@@ -121,9 +121,16 @@ class FakeLink final : public EngineLink {
   void submit(const Request& request) override { command(request); }
   void cancel(RequestId id) override { command(id); }
   void close() override { end(""); }
+  // Of the engine that runs now, those the coordinator is done with.
+  int64_t tokens_taken() {
+    std::lock_guard lock(mutex_);
+    return life_->alive ? tokens_taken_.load() : 0;
+  }
   EngineEvent next() override {
+    tokens_taken_ += std::exchange(tokens_given_, 0);
     if (restart_) {
       stop();
+      tokens_taken_ = 0;
       start();
       restart_ = false;
     }
@@ -135,6 +142,7 @@ class FakeLink final : public EngineLink {
     EngineEvent event = std::move(taken_.front());
     taken_.pop_front();
     restart_ = std::holds_alternative<EngineLost>(event);
+    if (const auto* tokens = std::get_if<std::vector<TokenEvent>>(&event)) tokens_given_ = std::ssize(*tokens);
     return event;
   }
 
@@ -182,6 +190,8 @@ class FakeLink final : public EngineLink {
   Queue<EngineEvent> events_;
   std::deque<EngineEvent> taken_;
   bool restart_ = false;
+  int64_t tokens_given_ = 0;  // by the last event
+  std::atomic<int64_t> tokens_taken_ = 0;
   std::thread thread_;
 };
 
