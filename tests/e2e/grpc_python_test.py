@@ -85,14 +85,14 @@ class Grpc(unittest.TestCase):
             time.sleep(0.02)
 
     def test_stream(self):
-        messages = list(self.stub.Generate(request(max_tokens=60), timeout=60))
+        messages = list(self.stub.Generate(request(max_tokens=220), timeout=60))
         self.assertGreater(len(messages), 5, "the answer came in one piece")
         for message in messages[:-1]:
             self.assertEqual(message.finish_reason, pb.FINISH_REASON_UNSPECIFIED)
         last = messages[-1]
         self.assertEqual(last.finish_reason, pb.FINISH_REASON_LENGTH)
-        self.assertEqual(last.usage.completion_tokens, 60)
-        self.assertEqual(sum(len(m.token_ids) for m in messages), 60)
+        self.assertEqual(last.usage.completion_tokens, 220)
+        self.assertEqual(sum(len(m.token_ids) for m in messages), 220)
         self.assertGreater(last.timings.ttft_s, 0)
         self.assertGreaterEqual(last.timings.total_s, last.timings.ttft_s)
         self.assertGreater(last.timings.decode_tok_s, 0)
