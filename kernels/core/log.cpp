@@ -110,6 +110,7 @@ struct Log {
   std::atomic<uint64_t> given = 0;  // lines
 
   Log() {
+    sink->set_formatter(formatter(LogForm::command, 0));
     set_loggers([&](const char* name) { return std::make_shared<spdlog::logger>(name, sink); });
   }
 

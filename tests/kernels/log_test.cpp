@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cstdlib>
 #include <functional>
 #include <regex>
 #include <sstream>
@@ -37,6 +38,11 @@ void say_all() {
   log_warn("c");
   log_error("d");
   log_failure("e");
+}
+
+// Bad flags are told before the log is started.
+TEST(LogBeforeItsStart, IsOfACommand) {
+  EXPECT_EXIT((log_failure("x"), std::_Exit(7)), testing::ExitedWithCode(7), "^weft: x\n$");
 }
 
 class Log : public testing::Test {
