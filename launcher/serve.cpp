@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <thread>
@@ -49,14 +50,15 @@ class StopSignals {
     thread_.join();
   }
 
-  void watch(std::function<void()> first) {
+  void watch(std::function<void(const char* signal)> first) {
     thread_ = std::thread([this, first = std::move(first)] {
       int signal = 0;
       sigwait(&set_, &signal);
       if (over_) return;
-      first();
+      first(signal == SIGINT ? "SIGINT" : "SIGTERM");
       sigwait(&set_, &signal);
       if (over_) return;
+      log_warn("a second signal: the server ends at once, with exit code ", 128 + signal);
       finish_log();
       ::_exit(128 + signal);
     });
@@ -104,17 +106,27 @@ int serve(EngineLink& link, const ServeOptions& options, StopSignals& signals) {
       if (healthy && !std::exchange(announced, true)) announce(options, *coordinator.model(), server.port());
     });
   });
-  signals.watch([&] { coordinator.begin_drain(); });
+  Stopwatch drain;
+  signals.watch([&](const char* signal) {
+    log_info("drain began: ", signal, ", ", coordinator.stats().unfinished, " requests open");
+    drain = {};
+    coordinator.begin_drain();
+  });
 
   coordinator.wait_for_drain();
   server.stop_serving();
-  coordinator.finish_drain(std::chrono::duration<double>(
+  const int64_t cut_off = coordinator.finish_drain(std::chrono::duration<double>(
       under_mpi_launcher() ? std::min(options.drain_timeout_s, drain_under_mpirun_s) : options.drain_timeout_s));
   server.stop(last_words_s);
   events.join();
-  if (end.empty()) return 0;
+  if (end.empty()) {
+    log_info("drain ended after ", std::lround(drain.seconds() * 1000), " ms, ", cut_off, " requests cut off; exit code 0");
+    return 0;
+  }
   log_failure(end);
-  return coordinator.model() ? 1 : 2;  // 2: it never served, because of a bad model, or no ranks
+  if (!coordinator.model()) return 2;  // it never served: a bad model, or no ranks
+  log_info("exit code 1");
+  return 1;
 }
 
 std::vector<HostfileHost> hosts_of(const ServeOptions& options) {

@@ -1,11 +1,13 @@
 #include "runtime/serve/coordinator.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <thread>
 
 #include "kernels/core/check.h"
 #include "kernels/core/log.h"
 #include "runtime/serve/admission.h"
+#include "runtime/serve/request_log.h"
 
 namespace weft {
 namespace {
@@ -13,6 +15,12 @@ namespace {
 void notify_all(const std::vector<std::function<void()>>& told) {
   for (const auto& notify : told)
     if (notify) notify();
+}
+
+std::string seconds_since(ServeClock::time_point begin) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.2f", std::chrono::duration<double>(ServeClock::now() - begin).count());
+  return text;
 }
 
 }  // namespace
@@ -45,12 +53,20 @@ std::string Coordinator::run(const std::function<void(bool)>& on_health) {
 }
 
 void Coordinator::on(EngineReady&& ready, Notifications&) {
+  if (model_)
+    log_info("the ranks are ready again after ", seconds_since(lost_at_), " s: ", counts_.unfinished, " requests go on");
+  else
+    log_info("the ranks are ready after ", seconds_since(started_), " s");
   model_ = std::move(ready);
   engine_up_ = true;
   admit();
 }
 
-void Coordinator::on(StepBegins&& step, Notifications&) { in_step_ = std::move(step.ids); }
+void Coordinator::on(StepBegins&& step, Notifications&) {
+  in_step_ = std::move(step.ids);
+  for (const RequestId id : in_step_)
+    if (const auto found = requests_.find(id); found != requests_.end()) found->second.begins();
+}
 
 // Gives the engine what it does not have yet: one suspect, or all that wait.
 void Coordinator::admit() {
@@ -64,7 +80,9 @@ void Coordinator::admit() {
     link_.submit(found->second.request(id));
     return id;
   };
-  while (!alone_ && !suspects_.empty()) alone_ = submit_next(suspects_);
+  while (!alone_ && !suspects_.empty())
+    if ((alone_ = submit_next(suspects_)))
+      log_warn("request ", alone_, " runs alone: the engine was lost in two steps of it");
   while (!alone_ && !waiting_.empty()) submit_next(waiting_);
 }
 
@@ -128,8 +146,8 @@ void Coordinator::on(EngineStats&& stats, Notifications&) { counts_.engine = std
 
 void Coordinator::on(EngineLost&& lost, Notifications& told) {
   if (std::exchange(engine_up_, false)) lost_at_ = ServeClock::now();
-  ++counts_.restarts;
   log_error("the engine was lost: ", lost.sentence);
+  log_warn("restart ", ++counts_.restarts, " of the ranks: ", counts_.unfinished, " requests wait for it");
   for (const RequestId id : std::exchange(in_step_, {})) {
     const auto found = requests_.find(id);
     if (found == requests_.end() || !found->second.needs_engine()) continue;
@@ -173,6 +191,7 @@ void Coordinator::ended(RequestId id, const ActiveGeneration& active, Notificati
   if (engine_up_ && active.submitted && !active.computed()) link_.cancel(id);
   if (id == alone_) alone_ = 0;
   told.push_back(active.wanted().notify);
+  log_ended(id, active);
   const std::optional<ServeError>& error = active.error();
   --counts_.unfinished;
   if (!error)
@@ -207,6 +226,10 @@ std::vector<RequestId> Coordinator::submit(std::deque<Generation>& waiting, Requ
   if (room <= 0)
     refuse(ServeCode::resource_exhausted, cat("the server has ", requests_.size(),
                                               " requests at once, as many as its --max-requests allows; try again later"));
+  if (in_place_of == 0) {
+    const int64_t begin = std::min(room, static_cast<int64_t>(waiting.size()));
+    log_received(last_id_ + 1, last_id_ + static_cast<RequestId>(begin), waiting);
+  }
   std::vector<RequestId> ids;
   while (!waiting.empty() && static_cast<int64_t>(ids.size()) < room) {
     const RequestId id = ++last_id_;
@@ -289,18 +312,22 @@ void Coordinator::wait_for_drain() const {
   changed_.wait(lock, [&] { return draining_ || ended_; });
 }
 
-void Coordinator::finish_drain(std::chrono::duration<double> timeout) {
+int64_t Coordinator::finish_drain(std::chrono::duration<double> timeout) {
   Notifications told;
+  int64_t cut_off = 0;
   {
     Lock lock(mutex_);
     const auto end = ServeClock::now() + std::chrono::duration_cast<ServeClock::duration>(timeout);
     const auto absence = std::chrono::duration_cast<ServeClock::duration>(limits_.absence);
     const auto until = [&] { return engine_up_ ? end : std::min(end, lost_at_ + absence); };
     while (counts_.unfinished > 0 && !ended_ && ServeClock::now() < until()) changed_.wait_until(lock, until());
+    cut_off = counts_.unfinished;
     fail_all({ServeCode::unavailable, "the server is shutting down"}, told);
+    cut_off -= counts_.unfinished;
   }
   notify_all(told);
   link_.close();
+  return cut_off;
 }
 
 // Sleeps until the nearest deadline, or for ever without one.

@@ -64,9 +64,9 @@ class Coordinator {
   // Refuses new requests from now on.
   void begin_drain();
   void wait_for_drain() const;  // until begin_drain() or the engine's end
-  // Waits until all requests have ended, the time is up, or the engine stays away; requests that are left end with
-  // ServeCode::unavailable. Then the engine is closed.
-  void finish_drain(std::chrono::duration<double> timeout);
+  // Waits until all requests have ended, the time is up, or the engine stays away; requests that are left, whose number is
+  // returned, end with ServeCode::unavailable. Then the engine is closed.
+  int64_t finish_drain(std::chrono::duration<double> timeout);
 
  private:
   using Lock = std::unique_lock<std::mutex>;

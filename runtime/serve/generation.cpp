@@ -92,6 +92,23 @@ void ActiveGeneration::finish() {
     news_.decode_tok_s = static_cast<double>(completion_tokens_ - 1) / seconds(last_ - first_);
 }
 
+void ActiveGeneration::begins() {
+  if (!begun_) begun_ = ServeClock::now();
+}
+
+ActiveGeneration::Account ActiveGeneration::account() const {
+  Account a{.prompt_tokens = static_cast<int64_t>(wanted_.prompt.size()),
+            .cached_tokens = cached_tokens_,
+            .completion_tokens = completion_tokens_,
+            .queued_s = {},
+            .ttft_s = {},
+            .total_s = seconds(ServeClock::now() - arrived_),
+            .finish = news_.finish};
+  if (begun_) a.queued_s = seconds(*begun_ - arrived_);
+  if (completion_tokens_ > 0) a.ttft_s = seconds(first_ - arrived_);
+  return a;
+}
+
 void ActiveGeneration::fail(const ServeError& error) {
   finished_ = true;
   news_ = {};  // what nobody has read yet is dropped

@@ -110,6 +110,16 @@ class ActiveGeneration {
   Request request(RequestId id) const;  // what the engine has to do: the prompt, and every token it made so far as its tail
   Delta take();                         // what is new
 
+  // How it went so far, for the log.
+  struct Account {
+    int64_t prompt_tokens = 0, cached_tokens = 0, completion_tokens = 0;
+    std::optional<double> queued_s, ttft_s;  // none: no step computed it, no token came
+    double total_s = 0;                      // since its arrival
+    FinishReason finish = FinishReason::none;
+  };
+  Account account() const;
+  void begins();  // a step computes it: it no longer waits
+
   bool finished() const { return finished_; }  // the last news is made
   bool computed() const { return computed_; }  // the engine has told its end
   bool needs_engine() const { return !computed_ && !finished_; }
@@ -137,6 +147,7 @@ class ActiveGeneration {
   int64_t unread_ = 0;  // its share of the reader's unread_bytes
   bool computed_ = false, finished_ = false;
   ServeClock::time_point arrived_ = ServeClock::now(), first_, last_;
+  std::optional<ServeClock::time_point> begun_;
 };
 
 }  // namespace weft

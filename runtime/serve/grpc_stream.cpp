@@ -6,6 +6,7 @@
 
 #include "kernels/core/check.h"
 #include "runtime/serve/grpc_calls.h"
+#include "runtime/serve/request_log.h"
 
 namespace weft {
 namespace {
@@ -45,6 +46,9 @@ void StreamCall::begin(const grpc::ByteBuffer& request) {
 
 // Nothing is written before.
 void StreamCall::open(const grpc::Status& status) {
+  if (!status.ok())
+    log_refused(kind_ == Kind::single ? "request" : "batch",
+                {static_cast<ServeCode>(status.error_code()), status.error_message()});
   {
     std::lock_guard lock(mutex_);
     status_ = status;
@@ -75,6 +79,7 @@ void StreamCall::read(const grpc::ByteBuffer& bytes) {
       wanted.push_back(to_generation(batch.requests(i), with_.coordinator, with_.text));
     } catch (const ServeError& e) {
       if (kind_ == Kind::single || e.code() == ServeCode::unavailable) throw;
+      log_refused("request of a batch", e);
       write_error(i, e);
       continue;
     }
@@ -197,6 +202,7 @@ void StreamCall::leave(RequestId id) {
   try {
     submit(id);
   } catch (const ServeError& e) {  // the server is shutting down
+    log_refused("rest of a batch", e);
     for (const Item& item : drop_waiting()) write_error(item.index, e);
   }
 }

@@ -35,6 +35,27 @@ TEST(Coordinator, StreamsTheEnginesTokensAndTheirText) {
   EXPECT_EQ(served.coordinator.stats().engine.generated_tokens, 40);
 }
 
+// The log names a batch once, however it comes to run, and quotes nothing.
+TEST(Coordinator, LogsRequestsByNumbers) {
+  testing::internal::CaptureStderr();
+  {
+    Served served({}, {.max_requests = 2});
+    std::deque<Generation> batch;
+    for (int i = 1; i <= 3; ++i) batch.push_back(generation({i, 2}, 3));
+    const std::vector<RequestId> begun = served.coordinator.submit(batch);
+    EXPECT_EQ(begun, (std::vector<RequestId>{1, 2}));
+    EXPECT_EQ(served.coordinator.submit(batch, 1), std::vector<RequestId>{3});
+    for (const RequestId id : {3, 2}) served.coordinator.release(id);
+    Asked(served, generation({FakeEngine::poison}, 5)).all();
+  }
+  const std::string log = testing::internal::GetCapturedStderr();
+  EXPECT_THAT(log, testing::HasSubstr("weft: batch received: requests=3 first=1 last=2 prompt_tokens=6 max_tokens=9\n"));
+  EXPECT_THAT(log, testing::ContainsRegex("weft: request 3 ended: status=CANCELLED prompt_tokens=2 .* finish_reason=- replays=0 reason="));
+  EXPECT_THAT(log, testing::HasSubstr("weft: request 4 received: prompt_tokens=1 max_tokens=5\n"));
+  EXPECT_THAT(log, testing::HasSubstr("weft: error: request 4 ended: status=INTERNAL"));
+  EXPECT_THAT(log, testing::Not(testing::HasSubstr("request 3 received")));
+}
+
 TEST(Coordinator, ManyThreadsEachGetTheirOwnAnswer) {
   Served served(50us);
   std::vector<std::thread> threads;
