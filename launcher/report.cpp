@@ -61,15 +61,17 @@ void add_report_flags(CLI::App& command, ReportFormat& format) {
       ->excludes(json);
 }
 
-Report::Report(ReportFormat format, const std::string& flags) : format_(format), flags_(flags), cpus_(available_cpus()) {}
+Report::Report(ReportFormat format, const std::string& flags)
+    : format_(format),
+      flags_(flags),
+      cpu_(cpu_info("model name")),
+      instruction_sets_(instruction_sets()),
+      cpus_(available_cpus()) {}
 
 void Report::row(const Json& fields) {
-  Json row = {{"revision", version()},
-              {"date", now_utc()},
-              {"cpu", cpu_info("model name")},
-              {"cpus", cpus_},
-              {"instruction_sets", instruction_sets()},
-              {"flags", flags_}};
+  Json row = {
+      {"revision", version()}, {"date", now_utc()}, {"cpu", cpu_}, {"cpus", cpus_}, {"instruction_sets", instruction_sets_},
+      {"flags", flags_}};
   row.update(fields);
   if (format_ == ReportFormat::json) {
     std::printf("%s\n", row.dump(-1, ' ', false, Json::error_handler_t::replace).c_str());

@@ -25,7 +25,7 @@ class Report {
 
  private:
   const ReportFormat format_;
-  const std::string flags_;
+  const std::string flags_, cpu_, instruction_sets_;
   const int cpus_;  // before threads are pinned
   bool has_header_ = false;
 };

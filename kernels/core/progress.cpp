@@ -71,7 +71,7 @@ Progress::Progress(std::string what, std::string unit, int64_t total, bool shown
       pace_(terminal_) {}
 
 Progress::~Progress() {
-  if (width_ > 0) write("\r" + std::string(width_, ' ') + "\r");
+  if (width_ > 0) write(cat("\r", std::string(width_, ' '), "\r"));
 }
 
 void Progress::advance(int64_t done) {
@@ -82,7 +82,7 @@ void Progress::advance(int64_t done) {
   if (!terminal_) return log_info(line);
   const size_t last = width_;
   width_ = std::string_view("weft: ").size() + line.size();
-  write("\rweft: " + line + std::string(last > width_ ? last - width_ : 0, ' '));
+  write(cat("\rweft: ", line, std::string(last > width_ ? last - width_ : 0, ' ')));
 }
 
 }  // namespace weft
