@@ -25,7 +25,7 @@ struct GenerateOptions {
   std::optional<std::string> chat_file;  // JSON of a chat (chat_file.h)
   std::optional<std::string> token_ids;  // "1,2,3": needs no tokenizer, gives no text
   bool chat = false;                     // the prompt is one user message, put into the model's chat template
-  int max_tokens = 128;
+  int max_tokens = 256;
   SamplingParams sampling;
   std::optional<uint64_t> seed;  // none: a fresh one
   std::vector<std::string> stop;

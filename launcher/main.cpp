@@ -108,7 +108,7 @@ void Program::add_generate() {
   CLI::Option* chat_file = add_chat_file(*prompt, generate.chat_file);
   prompt->add_option("--token-ids", generate.token_ids, "1,2,3: needs no tokenizer")->type_name("IDS");
   sub->add_flag("--chat", generate.chat, "put the prompt into the model's chat template as a user message")->excludes(chat_file);
-  sub->add_option("--max-tokens", generate.max_tokens, "tokens to generate at most")->check(range(1, 1 << 30))->capture_default_str();
+  sub->add_option("--max-tokens", generate.max_tokens, "tokens to generate at most")->check(range(1, 1 << 20))->capture_default_str();
   sub->add_flag("--ignore-eos", generate.ignore_eos, "go on after the end-of-sequence token");
   sub->add_flag("--json", generate.json, "print one JSON object instead of the text");
   add_sampling_flags(*sub, generate.sampling, generate.seed, generate.stop);
@@ -256,7 +256,7 @@ void Program::add_serving() {
   CLI::Option* chat_file = add_chat_file(*prompt, client.chat_file);
   prompt->add_option("--batch", client.batch, "file of JSON lines: {\"prompt\": text, or \"token_ids\": [...], or \"messages\": [...]; \"max_tokens\": ...}")->type_name("FILE");
   sub->add_flag("--chat", client.chat, "prompts are user messages, put into the model's chat template")->excludes(chat_file);
-  sub->add_option("--max-tokens", client.max_tokens, "tokens to generate at most")->check(range(1, 1 << 30))->capture_default_str();
+  sub->add_option("--max-tokens", client.max_tokens, "tokens to generate at most")->check(range(1, 1 << 20))->capture_default_str();
   sub->add_flag("--ignore-eos", client.ignore_eos, "go on after the end-of-sequence token");
   sub->add_option("--cache-salt", client.cache_salt, "share cached prompts only with requests that have the same salt");
   sub->add_flag("--json", client.json, "print JSON instead of the text");

@@ -15,7 +15,7 @@ class Help(unittest.TestCase):
 
     def test_ranges_and_defaults(self):
         text = re.sub(r"\s+", " ", weft.run("generate", "--help").out)
-        for line in ["--max-tokens N tokens to generate at most (1 …; default 128)",
+        for line in ["--max-tokens N tokens to generate at most (1 …; default 256)",
                      "--threads N threads a rank (1 …; default this rank's share of the CPUs)",
                      "--dtype auto|f32|bf16|f16|q8 "]:
             self.assertIn(line, text)
