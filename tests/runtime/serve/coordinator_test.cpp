@@ -1,3 +1,4 @@
+#include <atomic>
 #include <cmath>
 #include <future>
 #include <random>
@@ -191,7 +192,13 @@ TEST(Coordinator, TextThatWaitsForAThreadIsTheSame) {
 
   std::promise<void> gate;
   const std::shared_future<void> open = gate.get_future().share();
-  for (int i = 0; i < 3; ++i) served.pool.run_urgent([open] { open.wait(); });
+  std::atomic<int> held = 0;  // of the pool's threads
+  for (int i = 0; i < 3; ++i)
+    served.pool.run_urgent([open, &held] {
+      ++held;
+      open.wait();
+    });
+  for (int i = 0; i < 5000 && held < 3; ++i) std::this_thread::sleep_for(1ms);
   const auto until_generated = [&](int64_t tokens) {
     for (int i = 0; i < 5000 && served.coordinator.stats().engine.generated_tokens < tokens; ++i)
       std::this_thread::sleep_for(1ms);
