@@ -13,6 +13,7 @@
 #include <set>
 
 #include "kernels/core/check.h"
+#include "parallel/file_descriptor.h"
 #include "runtime/weights/companion_files.h"
 
 namespace weft {
@@ -31,16 +32,13 @@ struct Range {
 class SampledFile {
  public:
   explicit SampledFile(const std::string& path) : path_(path), fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
-    if (fd_ < 0) fail();
-    ::posix_fadvise(fd_, 0, 0, POSIX_FADV_RANDOM);
+    if (!fd_) fail();
+    ::posix_fadvise(fd_.get(), 0, 0, POSIX_FADV_RANDOM);
   }
-  SampledFile(const SampledFile&) = delete;
-  SampledFile& operator=(const SampledFile&) = delete;
-  ~SampledFile() { ::close(fd_); }
 
   std::string hash(const std::vector<Range>& ranges) const {
     for (const auto& [begin, end] : ranges)  // a slow disk or network gets all requests at once
-      ::posix_fadvise(fd_, static_cast<off_t>(begin), static_cast<off_t>(end - begin), POSIX_FADV_WILLNEED);
+      ::posix_fadvise(fd_.get(), static_cast<off_t>(begin), static_cast<off_t>(end - begin), POSIX_FADV_WILLNEED);
     const std::unique_ptr<XXH3_state_t, XXH_errorcode (*)(XXH3_state_t*)> state(XXH3_createState(), XXH3_freeState);
     XXH3_64bits_reset(state.get());
     for (const Range& range : ranges) add(range, *state);
@@ -51,8 +49,8 @@ class SampledFile {
   void add(Range range, XXH3_state_t& state) const {
     std::array<char, 64 << 10> buffer;
     while (range.begin < range.end) {
-      const ssize_t n =
-          ::pread(fd_, buffer.data(), std::min(buffer.size(), range.end - range.begin), static_cast<off_t>(range.begin));
+      const size_t wanted = std::min(buffer.size(), range.end - range.begin);
+      const ssize_t n = ::pread(fd_.get(), buffer.data(), wanted, static_cast<off_t>(range.begin));
       if (n < 0) fail();
       if (n == 0) bad_input(path_, " became shorter while it was read");
       XXH3_64bits_update(&state, buffer.data(), static_cast<size_t>(n));
@@ -62,7 +60,7 @@ class SampledFile {
   [[noreturn]] void fail() const { bad_input("cannot read ", path_, ": ", std::strerror(errno)); }
 
   std::string path_;
-  int fd_;
+  FileDescriptor fd_;
 };
 
 std::vector<Range> sample(std::vector<size_t> tensors, size_t size, size_t most_borders) {
