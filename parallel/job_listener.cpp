@@ -177,7 +177,7 @@ FileDescriptor enter(const Invitation& invitation, int rank, Purpose purpose) {
   Hello hello{.token = {}, .rank = rank, .purpose = purpose, .host = {}};
   invitation.token.copy(hello.token, kTokenChars);
   host_name().copy(hello.host, kHostChars - 1);
-  return FileDescriptor(connect_any(addresses, port, kEnterTimeout, std::as_bytes(std::span(&hello, 1))));
+  return connect_any(addresses, port, kEnterTimeout, std::as_bytes(std::span(&hello, 1)));
 }
 
 }  // namespace weft

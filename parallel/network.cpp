@@ -21,23 +21,22 @@
 namespace weft {
 namespace {
 
-// One address on the way: connecting, then (greeted) waiting for the answer; fd < 0 once it has failed.
+// One address on the way: connecting, then (greeted) waiting for the answer; no socket once it has failed.
 struct Attempt {
   std::string address;
-  int fd = -1;
+  FileDescriptor socket = FileDescriptor();
   bool greeted = false;
   std::string outcome = "no answer";
 
   void fail(int error) {
     outcome = std::strerror(error);
-    ::close(fd);
-    fd = -1;
+    socket.reset();
   }
 };
 
 void start(Attempt& attempt, int port) {
-  attempt.fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (attempt.fd < 0) {
+  attempt.socket.reset(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!attempt.socket) {
     attempt.outcome = std::strerror(errno);
     return;
   }
@@ -46,7 +45,8 @@ void start(Attempt& attempt, int port) {
   target.sin_port = htons(static_cast<uint16_t>(port));
   if (inet_pton(AF_INET, attempt.address.c_str(), &target.sin_addr) != 1)
     attempt.fail(EADDRNOTAVAIL);
-  else if (::connect(attempt.fd, reinterpret_cast<const sockaddr*>(&target), sizeof target) != 0 && errno != EINPROGRESS)
+  else if (::connect(attempt.socket.get(), reinterpret_cast<const sockaddr*>(&target), sizeof target) != 0 &&
+           errno != EINPROGRESS)
     attempt.fail(errno);
 }
 
@@ -55,30 +55,30 @@ bool advance(Attempt& attempt, std::span<const std::byte> greeting) {
   if (!attempt.greeted) {
     int error = 0;
     socklen_t length = sizeof error;
-    getsockopt(attempt.fd, SOL_SOCKET, SO_ERROR, &error, &length);
+    getsockopt(attempt.socket.get(), SOL_SOCKET, SO_ERROR, &error, &length);
     if (error != 0) {
       attempt.fail(error);
       return false;
     }
     if (greeting.empty()) return true;
     // A fresh connection takes a few bytes whole.
-    if (::send(attempt.fd, greeting.data(), greeting.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(greeting.size()))
+    if (::send(attempt.socket.get(), greeting.data(), greeting.size(), MSG_NOSIGNAL) !=
+        static_cast<ssize_t>(greeting.size()))
       attempt.fail(ECONNRESET);
     attempt.greeted = true;
     return false;
   }
   char answer;
-  const ssize_t got = ::recv(attempt.fd, &answer, 1, 0);
+  const ssize_t got = ::recv(attempt.socket.get(), &answer, 1, 0);
   if (got == 0) attempt.fail(ECONNRESET);
   if (got < 0 && errno != EAGAIN && errno != EINTR) attempt.fail(errno);
   return got == 1;
 }
 
-int make_blocking(int fd) {
-  ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+void make_blocking(const FileDescriptor& socket) {
+  ::fcntl(socket.get(), F_SETFL, ::fcntl(socket.get(), F_GETFL) & ~O_NONBLOCK);
   const int on = 1;
-  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  return fd;
+  setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
 
 }  // namespace
@@ -110,29 +110,27 @@ std::string host_name() {
   return name;
 }
 
-int connect_any(const std::vector<std::string>& addresses, int port, std::chrono::milliseconds patience,
-                std::span<const std::byte> greeting) {
+FileDescriptor connect_any(const std::vector<std::string>& addresses, int port, std::chrono::milliseconds patience,
+                           std::span<const std::byte> greeting) {
   using Clock = std::chrono::steady_clock;
   const Clock::time_point deadline = Clock::now() + patience;
   std::vector<Attempt> attempts;
   for (const std::string& address : addresses) start(attempts.emplace_back(Attempt{address}), port);
 
-  int winner = -1;
-  while (winner < 0 && std::any_of(attempts.begin(), attempts.end(), [](const Attempt& a) { return a.fd >= 0; })) {
+  FileDescriptor winner;
+  while (!winner && std::any_of(attempts.begin(), attempts.end(), [](const Attempt& a) { return bool(a.socket); })) {
     std::vector<pollfd> fds;
-    for (const Attempt& a : attempts) fds.push_back({a.fd, static_cast<short>(a.greeted ? POLLIN : POLLOUT), 0});
+    for (const Attempt& a : attempts) fds.push_back({a.socket.get(), static_cast<short>(a.greeted ? POLLIN : POLLOUT), 0});
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
     if (left <= 0 || ::poll(fds.data(), fds.size(), static_cast<int>(left)) == 0) break;
-    for (size_t i = 0; i < attempts.size() && winner < 0; ++i)
-      if (fds[i].revents && advance(attempts[i], greeting)) winner = std::exchange(attempts[i].fd, -1);
+    for (size_t i = 0; i < attempts.size() && !winner; ++i)
+      if (fds[i].revents && advance(attempts[i], greeting)) winner = std::move(attempts[i].socket);
   }
   std::string outcomes;
-  for (const Attempt& a : attempts) {
-    outcomes += cat(outcomes.empty() ? "" : ", ", a.address, ": ", a.outcome);
-    if (a.fd >= 0) ::close(a.fd);
-  }
-  if (winner < 0) throw CommError(cat("port ", port, " could not be reached from host ", host_name(), " (", outcomes, ")"));
-  return make_blocking(winner);
+  for (const Attempt& a : attempts) outcomes += cat(outcomes.empty() ? "" : ", ", a.address, ": ", a.outcome);
+  if (!winner) throw CommError(cat("port ", port, " could not be reached from host ", host_name(), " (", outcomes, ")"));
+  make_blocking(winner);
+  return winner;
 }
 
 }  // namespace weft

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "parallel/file_descriptor.h"
+
 namespace weft {
 
 struct NetworkInterface {
@@ -18,9 +20,9 @@ std::string host_name();
 
 // A blocking TCP connection to `port` of the first of these addresses that takes it; all are tried at once, since not every
 // address of a machine can be reached from every other, and some are those of a third. With a `greeting` the first that
-// answers it with one byte counts, and the byte is taken. The caller owns the descriptor. CommError after `patience` names
-// each address and what became of it.
-int connect_any(const std::vector<std::string>& addresses, int port, std::chrono::milliseconds patience,
-                std::span<const std::byte> greeting = {});
+// answers it with one byte counts, and the byte is taken. CommError after `patience` names each
+// address and what became of it.
+FileDescriptor connect_any(const std::vector<std::string>& addresses, int port, std::chrono::milliseconds patience,
+                           std::span<const std::byte> greeting = {});
 
 }  // namespace weft

@@ -23,7 +23,7 @@ int port_of(const JobListener& listener) {
 }
 
 FileDescriptor stranger_at(const JobListener& listener) {
-  return FileDescriptor(connect_any({"127.0.0.1"}, port_of(listener), std::chrono::seconds(1)));
+  return connect_any({"127.0.0.1"}, port_of(listener), std::chrono::seconds(1));
 }
 
 TEST(JobListener, AGuestTellsWhoItIs) {

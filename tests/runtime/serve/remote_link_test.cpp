@@ -22,7 +22,7 @@ FrameSocket come(const Invitation& invitation) { return FrameSocket(enter(invita
 // A connection that says nothing.
 FileDescriptor stranger_at(const Invitation& invitation) {
   const auto port = static_cast<uint16_t>(std::stoi(invitation.address.substr(invitation.address.rfind(':') + 1)));
-  return FileDescriptor(connect_any({"127.0.0.1"}, port, 1s));
+  return connect_any({"127.0.0.1"}, port, 1s);
 }
 
 // A job that is a thread; it has ended when `life` returns.
