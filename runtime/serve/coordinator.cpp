@@ -17,6 +17,12 @@ void notify_all(const std::vector<std::function<void()>>& told) {
     if (notify) notify();
 }
 
+constexpr int deaths_of_a_suspect = 2;
+
+// How many tokens a suspect has to get by itself: one, and four times as many after each further death, so that one that kills
+// every few tokens is soon caught, and one whose hosts fail now and then is not taken for it.
+int turn_alone(int deaths) { return 1 << 2 * std::min(deaths - deaths_of_a_suspect, 10); }
+
 std::string seconds_since(ServeClock::time_point begin) {
   char text[32];
   std::snprintf(text, sizeof text, "%.2f", std::chrono::duration<double>(ServeClock::now() - begin).count());
@@ -80,9 +86,12 @@ void Coordinator::admit() {
     link_.submit(found->second.request(id));
     return id;
   };
-  while (!alone_ && !suspects_.empty())
-    if ((alone_ = submit_next(suspects_)))
-      log_warn("request ", alone_, " runs alone: the engine was lost in two steps of it");
+  while (!alone_ && !suspects_.empty()) {
+    if (!(alone_ = submit_next(suspects_))) continue;
+    const int deaths = requests_.at(alone_).deaths;
+    tokens_alone_ = turn_alone(deaths);
+    log_warn("request ", alone_, " runs alone: the engine was lost in ", deaths, " steps of it");
+  }
   while (!alone_ && !waiting_.empty()) submit_next(waiting_);
 }
 
@@ -92,13 +101,21 @@ void Coordinator::on(std::vector<TokenEvent>&& events, Notifications& told) {
     const auto found = requests_.find(event.id);
     if (found == requests_.end() || !found->second.needs_engine()) continue;  // cancelled a moment ago
     ActiveGeneration& active = found->second;
+    if (event.id == alone_ && event.finish == FinishReason::cancelled) {  // its turn is over: it is out of the engine
+      active.submitted = false;
+      waiting_.push_back(std::exchange(alone_, 0));
+      continue;
+    }
     active.push(event);
-    if (event.token >= 0) active.deaths_since_token = 0;
     if (active.finished())
       ended(event.id, active, told);
     else if (!std::exchange(active.rendering, true))
       unrendered_.push_back(event.id);
-    if (event.id == alone_) alone_ = 0;  // it has passed what was fatal, or has ended
+    if (event.id != alone_) continue;
+    if (!active.needs_engine())
+      alone_ = 0;
+    else if (--tokens_alone_ == 0)
+      link_.cancel(alone_);
   }
   if (alone_ != was_alone) admit();
   if (unrendered_.empty() || std::exchange(renderer_waits_, true)) return;
@@ -152,19 +169,18 @@ void Coordinator::on(EngineLost&& lost, Notifications& told) {
     const auto found = requests_.find(id);
     if (found == requests_.end() || !found->second.needs_engine()) continue;
     ActiveGeneration& active = found->second;
-    ++active.deaths_since_token;
-    if (++active.deaths < limits_.max_deaths && id != alone_) continue;
+    ++active.deaths;
+    if (id != alone_) continue;
     fail(id, active, {ServeCode::internal, cat("the engine failed ", active.deaths, " times while it computed this request: ", lost.sentence)},
          told);
   }
   alone_ = 0;
   suspects_.clear();
   waiting_.clear();
-  constexpr int deaths_of_a_suspect = 2;
   for (auto& [id, active] : requests_) {
     if (!active.needs_engine()) continue;
     active.replays += std::exchange(active.submitted, false);
-    (active.deaths_since_token >= deaths_of_a_suspect ? suspects_ : waiting_).push_back(id);
+    (active.deaths >= deaths_of_a_suspect ? suspects_ : waiting_).push_back(id);
   }
 }
 

@@ -1,9 +1,9 @@
 #pragma once
 // Owns every request from its arrival to its last byte. It lives outside the engine's domain of failure: when
 // the engine is lost, each unfinished request is submitted to the next one with the tokens already told, and
-// in canonical order the client sees the stream it would have seen. A request that was twice in the step that
-// took the engine down, without a token in between, is run alone until its next token: the cause is found and
-// refused, and costs nobody else an answer. Knows neither gRPC nor how the engine is reached. Threads: any may
+// in canonical order the client sees the stream it would have seen. Requests that were twice in the step that
+// took the engine down run alone for a few tokens, one after another: one in whose turn the engine is lost again is
+// the cause and refused. No other ever is. Knows neither gRPC nor how the engine is reached. Threads: any may
 // call the public methods; run() is the one that reads the engine's events; the text of what they bring is made on the
 // pool, one thread at a time for each request, and Generation::notify called there; a thread of its own watches deadlines.
 // All sleep when there is nothing to do.
@@ -23,7 +23,6 @@ namespace weft {
 
 struct CoordinatorLimits {
   int64_t max_requests = 512;  // at a time: waiting, running, or not released
-  int max_deaths = 8;          // engines lost in steps of one request, whatever came in between, until it is refused
   std::chrono::duration<double> absence{3};  // how long draining waits for an engine that was lost
 };
 
@@ -104,6 +103,7 @@ class Coordinator {
   int renderers_ = 0;                  // on the pool, the one that waits included
   std::vector<RequestId> in_step_;  // what the engine computes now
   RequestId alone_ = 0;             // runs by itself, because it may be what the engine dies of; 0: none
+  int tokens_alone_ = 0;            // those it still has to get; at none it is taken out of the engine, and joins the others
   std::optional<EngineReady> model_;
   bool engine_up_ = false, draining_ = false, ended_ = false;
   ServeClock::time_point lost_at_;  // while it is not up

@@ -132,7 +132,6 @@ class ActiveGeneration {
   bool rendering = false;          // its arrivals are being made text, or wait for it
   int replays = 0;                 // engines lost that had it
   int deaths = 0;                  // engines lost in a step of it
-  int deaths_since_token = 0;      // of them, since it last got a token
 
  private:
   void finish();

@@ -59,7 +59,7 @@ class FakeEngine final : public Engine {
     for (const auto& [id, request] : active_) computed.push_back(id);
     step_begins_(computed);
     for (const auto& [id, request] : active_)
-      if (request.prompt[0] == deadly) throw Death();
+      if (request.prompt[0] == deadly || (request.prompt[0] == restless && ++restless_steps_ > restless_tokens)) throw Death();
     std::this_thread::sleep_for(step_time_);
     std::vector<TokenEvent> events = std::exchange(events_, {});
     std::vector<RequestId> ended;
@@ -85,7 +85,9 @@ class FakeEngine final : public Engine {
   void stop_ranks() override {}
   void serve_steps() override {}
 
-  static constexpr int32_t poison = 95, deadly = 94;  // as the first id of a prompt: it is refused; a step of it kills
+  // As the first id of a prompt: it is refused; a step of it kills; a step kills after some that gave it tokens.
+  static constexpr int32_t poison = 95, deadly = 94, restless = 93;
+  static constexpr int restless_tokens = 3;
   struct Death {};
 
  private:
@@ -96,6 +98,7 @@ class FakeEngine final : public Engine {
   std::function<void(std::span<const RequestId>)> step_begins_;
   std::vector<TokenEvent> events_;
   EngineStats stats_;
+  int restless_steps_ = 0;
 };
 
 // Runs a FakeEngine on a thread; lose() takes it away in the middle of whatever it does, and next() starts
