@@ -6,9 +6,12 @@
 #include "kernels/core/log.h"
 #include "launcher/version.h"
 #include "runtime/engine/agree.h"
+#include "runtime/weights/file_traits.h"
 
 namespace weft {
 namespace {
+
+Traits::value_type version_trait() { return {"the version of Weft", version()}; }
 
 // Ranks wait for each other inside collectives: one that leaves must take the others with it.
 [[noreturn]] void end_job(const std::exception& error) {
@@ -31,8 +34,14 @@ RankComm join_job(double step_timeout_s) {
 }
 
 std::unique_ptr<Engine> create_engine(const CommonOptions& options, RankComm comm, const Engine::Prepare& prepare) {
-  require_equal(*comm.host, {{"the version of Weft", version()}});
+  require_equal(*comm.host, {version_trait()});
   return Engine::create(options.model, options.engine, std::move(comm), prepare);
+}
+
+Traits server_traits(const std::string& model) {
+  Traits traits = text_traits(model);
+  traits.insert(traits.begin(), version_trait());
+  return traits;
 }
 
 int run_job(const CommonOptions& options, const Engine::Prepare& prepare, const std::function<void(Engine&)>& fn) {

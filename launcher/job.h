@@ -6,6 +6,7 @@
 
 #include "launcher/commands.h"
 #include "runtime/engine/engine.h"
+#include "runtime/weights/traits.h"
 
 namespace weft {
 
@@ -21,6 +22,9 @@ RankComm join_job(double step_timeout_s = kStepTimeout);
 
 // Engine::create(), once all ranks are known to be of one version: ranks of others may differ in anything that follows.
 std::unique_ptr<Engine> create_engine(const CommonOptions& options, RankComm comm, const Engine::Prepare& prepare = {});
+
+// What a server and rank 0 of its job, which may be on another host, must have alike.
+Traits server_traits(const std::string& model);
 
 // Loads the model on all ranks of this job, runs fn on rank 0 while the others follow its steps, then
 // releases them. An error that leaves ranks behind in a step ends the whole job. What can be wrong with the input is found

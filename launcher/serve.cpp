@@ -150,9 +150,11 @@ int serve_with_workers(const ServeOptions& options) {
   const std::vector<std::string> command = worker_command(options);
   SpareHosts hosts(hosts_of(options), options.ranks);
   const auto silent = [&](const std::string& host) { hosts.leave_out(host); };
-  RemoteLink link(worker_port(options),
-                  [&](const Invitation& invitation) { return start_worker_job(hosts.narrow(command), invitation, silent); },
-                  {.step_timeout_s = options.step_timeout_s, .restart_for_s = options.restart_timeout_s});
+  RemoteLink link(
+      worker_port(options),
+      [&](const Invitation& invitation) { return start_worker_job(hosts.narrow(command), invitation, silent); },
+      {.step_timeout_s = options.step_timeout_s, .restart_for_s = options.restart_timeout_s},
+      server_traits(options.common.model));
   return serve(link, options, signals);
 }
 

@@ -97,7 +97,13 @@ int run_rank_0(const WorkerOptions& options, RankComm comm) {
                         }});
   try {
     const std::unique_ptr<Engine> engine = create_engine(options.common, std::move(comm));
-    run_engine(*engine, commands, [&](const EngineEvent& event) { socket.send(to_frame(event)); }, stepping);
+    const Traits traits = server_traits(options.common.model);
+    const auto send = [&](const EngineEvent& event) {
+      FromWorker frame = to_frame(event);
+      if (frame.has_hello()) *frame.mutable_hello()->mutable_traits() = to_proto(traits);
+      socket.send(frame);
+    };
+    run_engine(*engine, commands, send, stepping);
     engine->stop_ranks();
     return 0;
   } catch (const InputError& e) {

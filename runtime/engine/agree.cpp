@@ -32,6 +32,21 @@ std::vector<std::string> values_or_throw(HostComm& host, const std::string& outc
 
 }  // namespace detail
 
+std::string difference(const std::string& first, const Traits& of_first, const std::string& second,
+                       const Traits& of_second) {
+  const auto trait = [](const Traits& traits, const Traits& others, size_t i) {
+    return i < traits.size() ? traits[i] : std::pair(others[i].first, std::string("none"));  // another version of Weft's
+  };
+  for (size_t i = 0; i < std::max(of_first.size(), of_second.size()); ++i) {
+    const auto [subject, here] = trait(of_first, of_second, i);
+    const auto [called, there] = trait(of_second, of_first, i);
+    if (here != there)
+      return cat(subject, " must be the same on all ranks: ", first, " has ", here, ", ", second, " has ", there,
+                 subject == called ? "" : cat(" in ", called));
+  }
+  return "";
+}
+
 void require_equal(HostComm& host, const Traits& traits) {
   if (host.size() == 1) return;
   // Paths are bytes, not always UTF-8, which is all that JSON text holds; MessagePack does not look.
@@ -41,13 +56,8 @@ void require_equal(HostComm& host, const Traits& traits) {
   for (size_t rank = 1; rank < all.size(); ++rank) {
     if (all[rank] == all[0]) continue;
     const auto [other_host, other] = nlohmann::json::from_msgpack(all[rank]).get<std::pair<std::string, Traits>>();
-    for (size_t i = 0; i < std::min(first.size(), other.size()); ++i) {
-      if (first[i].second == other[i].second) continue;
-      bad_input(first[i].first, " must be the same on all ranks: ", rank_on_host(0, first_host), " has ", first[i].second,
-                ", ", rank_on_host(rank, other_host), " has ", other[i].second,
-                first[i].first == other[i].first ? "" : cat(" in ", other[i].first));
-    }
-    WEFT_CHECK(first.size() == other.size(), "rank ", rank, " has ", other.size(), " traits, rank 0 ", first.size());
+    const std::string sentence = difference(rank_on_host(0, first_host), first, rank_on_host(rank, other_host), other);
+    if (!sentence.empty()) bad_input(sentence);
   }
 }
 

@@ -1,11 +1,11 @@
 #pragma once
 // Work that every rank does for itself and that must succeed on all of them, and what all of them must have alike.
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "kernels/core/check.h"
 #include "parallel/communicator.h"
+#include "runtime/weights/traits.h"
 
 namespace weft {
 
@@ -15,11 +15,11 @@ namespace weft {
 template <class Fn>
 std::vector<std::string> agree(HostComm& host, Fn&& fn);
 
-// A subject as a sentence names it, which may be called otherwise on each rank (a path), and what it is there.
-using Traits = std::vector<std::pair<std::string, std::string>>;
+// The sentence about the first trait in which the second differs from the first, with what each has; empty if they are alike.
+// They are named as "rank 1 on host b".
+std::string difference(const std::string& first, const Traits& of_first, const std::string& second, const Traits& of_second);
 
-// Every rank throws one InputError about the first trait in which a rank differs from rank 0, naming both, their hosts and what
-// each has. A collective of all ranks.
+// Every rank throws one InputError about the first rank that differs from rank 0. A collective of all ranks.
 void require_equal(HostComm& host, const Traits& traits);
 
 namespace detail {

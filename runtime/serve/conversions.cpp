@@ -174,6 +174,22 @@ std::vector<TokenEvent> from_proto(const v1::worker::Tokens& p) {
   return events;
 }
 
+google::protobuf::RepeatedPtrField<v1::worker::Trait> to_proto(const Traits& traits) {
+  google::protobuf::RepeatedPtrField<v1::worker::Trait> p;
+  for (const auto& [subject, value] : traits) {
+    v1::worker::Trait* trait = p.Add();
+    trait->set_subject(subject);
+    trait->set_value(value);
+  }
+  return p;
+}
+
+Traits from_proto(const google::protobuf::RepeatedPtrField<v1::worker::Trait>& p) {
+  Traits traits;
+  for (const v1::worker::Trait& trait : p) traits.emplace_back(trait.subject(), trait.value());
+  return traits;
+}
+
 v1::worker::FromWorker to_frame(const EngineEvent& event) {
   v1::worker::FromWorker frame;
   if (const auto* ready = std::get_if<EngineReady>(&event))

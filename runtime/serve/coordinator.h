@@ -22,7 +22,7 @@
 namespace weft {
 
 struct CoordinatorLimits {
-  int64_t max_requests = 512;  // at a time: waiting, running, or not released
+  int64_t max_requests = 512;                // at a time: waiting, running, or not released
   std::chrono::duration<double> absence{3};  // how long draining waits for an engine that was lost
 };
 

@@ -7,8 +7,10 @@
 #include <cmath>
 
 #include "kernels/core/check.h"
+#include "parallel/network.h"
 #include "parallel/poll_until.h"
 #include "parallel/rank_watch.h"
+#include "runtime/engine/agree.h"
 #include "runtime/serve/conversions.h"
 
 namespace weft {
@@ -22,9 +24,10 @@ constexpr double drain_s = 10, silent_s = 2;
 
 }  // namespace
 
-RemoteLink::RemoteLink(JobListener listener, StartJob start, const LinkPolicy& policy)
+RemoteLink::RemoteLink(JobListener listener, StartJob start, const LinkPolicy& policy, Traits ours)
     : start_(std::move(start)),
       policy_(policy),
+      ours_(std::move(ours)),
       listener_(std::move(listener)),
       wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       job_(start_(listener_.invitation())) {}
@@ -171,10 +174,7 @@ EngineEvent RemoteLink::follow() {
 
 std::optional<EngineEvent> RemoteLink::event_of(const FromWorker& frame) {
   switch (frame.kind_case()) {
-    case FromWorker::kHello:
-      was_ready_ = true;
-      ready_since_ = now_s();
-      return from_proto(frame.hello().info());
+    case FromWorker::kHello: return hello(frame.hello());
     case FromWorker::kTokens: has_served_ = true; return from_proto(frame.tokens());
     case FromWorker::kStepBegins: return StepBegins{{frame.step_begins().ids().begin(), frame.step_begins().ids().end()}};
     case FromWorker::kStats: return from_proto(frame.stats());
@@ -184,6 +184,15 @@ std::optional<EngineEvent> RemoteLink::event_of(const FromWorker& frame) {
     case FromWorker::kBeat: return clock_.note(frame.beat().stepping(), frame.beat().progress()), std::nullopt;
     default: return lost("rank 0 sent a frame of unknown kind");
   }
+}
+
+EngineEvent RemoteLink::hello(const v1::worker::Hello& hello) {
+  const std::string other =
+      difference(cat("rank 0 on host ", host_), from_proto(hello.traits()), cat("the server on host ", host_name()), ours_);
+  if (!other.empty()) return lost(cat(other, "; copy it from one host to the other"));
+  was_ready_ = true;
+  ready_since_ = now_s();
+  return from_proto(hello.info());
 }
 
 // A rank's death ends mpirun within some 30 ms, which then names its host and signal; a stopped rank's silence does not.

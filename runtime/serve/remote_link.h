@@ -12,11 +12,13 @@
 #include "parallel/job_listener.h"
 #include "runtime/serve/engine_link.h"
 #include "runtime/serve/frame_socket.h"
+#include "runtime/weights/traits.h"
 
 namespace weft {
 
 namespace v1::worker {
 class FromWorker;
+class Hello;
 class ToWorker;
 }  // namespace v1::worker
 
@@ -48,8 +50,9 @@ class RemoteLink final : public EngineLink {
  public:
   using StartJob = std::function<std::unique_ptr<WorkerJob>(const Invitation&)>;
 
-  // The first job is started here, with what it needs to reach `listener`.
-  RemoteLink(JobListener listener, StartJob start, const LinkPolicy& policy = {});
+  // The first job is started here, with what it needs to reach `listener`. A rank 0 that tells of itself other traits than `ours`
+  // is refused: the job is lost.
+  RemoteLink(JobListener listener, StartJob start, const LinkPolicy& policy = {}, Traits ours = {});
   ~RemoteLink() override;
 
   void submit(const Request& request) override;
@@ -68,6 +71,7 @@ class RemoteLink final : public EngineLink {
   EngineEvent follow();
   std::optional<EngineEvent> event_of(const v1::worker::FromWorker& frame);
   EngineEvent lost_rank(int rank, bool silent, const std::string& sentence);
+  EngineEvent hello(const v1::worker::Hello& hello);
   EngineEvent lost(const std::string& sentence);
   EngineEvent end_job();
   void send(const v1::worker::ToWorker& frame);
@@ -75,6 +79,7 @@ class RemoteLink final : public EngineLink {
 
   const StartJob start_;
   const LinkPolicy policy_;
+  const Traits ours_;
   JobListener listener_;  // of the thread that calls next()
   FileDescriptor wake_;   // an eventfd, for next() to look at closing_ and queued_
   std::atomic<bool> closing_ = false;

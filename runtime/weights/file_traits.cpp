@@ -15,12 +15,12 @@
 #include "kernels/core/check.h"
 #include "parallel/file_descriptor.h"
 #include "runtime/weights/companion_files.h"
+#include "runtime/weights/gguf.h"
 
 namespace weft {
 namespace {
 
 namespace fs = std::filesystem;
-using Traits = std::vector<std::pair<std::string, std::string>>;
 
 constexpr size_t kMostBorders = 4096, kSpread = 32, kWindow = 1024;
 
@@ -98,19 +98,38 @@ void add_text(Traits& traits, const fs::path& path) {
   traits.emplace_back(path, cat("contents of ", SampledFile(path).hash({{0, size}})));
 }
 
+// Of a Hugging Face directory.
+void add_companions(Traits& traits, const fs::path& directory) {
+  for (const char* name : kCompanionFiles) add_text(traits, directory / name);
+  std::set<fs::path> templates;
+  if (const fs::path more = directory / kMoreChatTemplates; fs::is_directory(more))
+    for (const auto& entry : fs::directory_iterator(more)) templates.insert(entry.path());
+  traits.emplace_back(directory / kMoreChatTemplates, cat(templates.size(), " files"));
+  for (const fs::path& path : templates) add_text(traits, path);
+}
+
 }  // namespace
 
-std::vector<std::pair<std::string, std::string>> file_traits(const Checkpoint& checkpoint) {
+Traits text_traits(const std::string& model_path) {
+  Traits traits;
+  if (fs::is_directory(model_path)) {
+    add_companions(traits, model_path);
+    return traits;
+  }
+  const GgufFile file(model_path);
+  size_t header = file.file().bytes().size();
+  for (const auto& [name, tensor] : file.tensors())
+    if (tensor.part == 0) header = std::min(header, tensor.begin);
+  traits.emplace_back(model_path, cat("a header of ", SampledFile(model_path).hash({{0, header}})));
+  return traits;
+}
+
+Traits file_traits(const Checkpoint& checkpoint) {
   Traits traits{{checkpoint.path(), checkpoint.is_gguf() ? "a GGUF file" : "a Hugging Face directory"}};
   if (!checkpoint.is_gguf()) {
     const fs::path directory = checkpoint.path();
     for (const char* name : {"config.json", "model.safetensors.index.json"}) add_text(traits, directory / name);
-    for (const char* name : kCompanionFiles) add_text(traits, directory / name);
-    std::set<fs::path> templates;
-    if (const fs::path more = directory / kMoreChatTemplates; fs::is_directory(more))
-      for (const auto& entry : fs::directory_iterator(more)) templates.insert(entry.path());
-    traits.emplace_back(directory / kMoreChatTemplates, cat(templates.size(), " files"));
-    for (const fs::path& path : templates) add_text(traits, path);
+    add_companions(traits, directory);
   }
   const auto& files = checkpoint.files();
   for (const auto& [path, tensors] : files)

@@ -1,10 +1,9 @@
 #pragma once
 // What tells one copy of a model's files from another at a glance: ranks on several hosts compare it before they load.
 #include <string>
-#include <utility>
-#include <vector>
 
 #include "runtime/weights/checkpoint.h"
+#include "runtime/weights/traits.h"
 
 namespace weft {
 
@@ -12,6 +11,9 @@ namespace weft {
 // file the XXH3-64 of its header, and of a sample of its data: around the border of every tensor (of at most 4096, spread
 // over all files) and at 32 places spread evenly from beginning to end; of any other file the XXH3-64 of all of it. A file that
 // a model may lack and does lack has a trait that says so.
-std::vector<std::pair<std::string, std::string>> file_traits(const Checkpoint& checkpoint);
+Traits file_traits(const Checkpoint& checkpoint);
+
+// Likewise of what turns text into ids and back: a Hugging Face directory's files for it, a GGUF file's header.
+Traits text_traits(const std::string& model_path);
 
 }  // namespace weft

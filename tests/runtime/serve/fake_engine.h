@@ -59,7 +59,8 @@ class FakeEngine final : public Engine {
     for (const auto& [id, request] : active_) computed.push_back(id);
     step_begins_(computed);
     for (const auto& [id, request] : active_)
-      if (request.prompt[0] == deadly || (request.prompt[0] == restless && ++restless_steps_ > restless_tokens)) throw Death();
+      if (request.prompt[0] == deadly || (request.prompt[0] == restless && ++restless_steps_ > restless_tokens))
+        throw Death();
     std::this_thread::sleep_for(step_time_);
     std::vector<TokenEvent> events = std::exchange(events_, {});
     std::vector<RequestId> ended;

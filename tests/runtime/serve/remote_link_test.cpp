@@ -107,8 +107,9 @@ TEST(RemoteLink, RestartsItsJobAndStreamsGoOn) {
 // A worker by hand: what it sends, and whether it reads.
 struct Puppet {
   explicit Puppet(const Invitation& invitation) : socket(come(invitation)) {}
-  void hello() {
+  void hello(const Traits& traits = {}) {
     FromWorker frame;
+    *frame.mutable_hello()->mutable_traits() = to_proto(traits);
     *frame.mutable_hello()->mutable_info() = to_proto(EngineReady{.vocab_size = fake_vocab, .max_model_len = fake_max_model_len});
     socket.send(frame);
   }
@@ -204,6 +205,19 @@ TEST(RemoteLink, ABadModelEndsTheLinkWithItsSentence) {
     });
   });
   EXPECT_EQ(expect_event<EngineEnded>(link).sentence, "model caf\xe9.gguf is truncated");
+}
+
+TEST(RemoteLink, ARank0OfAnotherVersionIsRefused) {
+  const auto tells = [](const Traits& theirs) {
+    RemoteLink link(JobListener(),
+                    [&](const Invitation& i) { return std::make_unique<ThreadJob>([=] { Puppet(i).hello(theirs); }); }, {},
+                    {{"Weft", "2"}, {"tokenizer.json", "b"}});
+    return expect_event<EngineEnded>(link).sentence;
+  };
+  EXPECT_THAT(tells({}), ::testing::HasSubstr(
+                             cat("rank 0 on host ", host_name(), " has none, the server on host ", host_name(), " has 2;")));
+  EXPECT_THAT(tells({{"Weft", "2"}, {"/b/tokenizer.json", "a"}}),
+              ::testing::HasSubstr(cat("has a, the server on host ", host_name(), " has b in tokenizer.json; copy it")));
 }
 
 TEST(RemoteLink, AJobThatNeverConnectsEndsTheLink) {

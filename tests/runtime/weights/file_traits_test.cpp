@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <ctime>
 
+#include "runtime/weights/gguf_writer.h"
 #include "runtime/weights/safetensors.h"
 #include "tests/runtime/weights/model_files.h"
 
@@ -13,7 +14,6 @@ namespace weft::test {
 namespace {
 
 namespace fs = std::filesystem;
-using Traits = std::vector<std::pair<std::string, std::string>>;
 
 // Tensors of `elements` f32 each, all zero.
 void write_weights(const std::string& path, const std::string& prefix, int64_t tensors, int64_t elements) {
@@ -31,6 +31,7 @@ void write_model(const TempDirectory& directory, int64_t tensors, int64_t elemen
 }
 
 Traits traits_of(const TempDirectory& directory) { return file_traits(*Checkpoint::open(directory.path())); }
+Traits text_traits_of(const TempDirectory& directory) { return text_traits(directory.path()); }
 
 void put(const std::string& path, int64_t at, char byte) {
   std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
@@ -109,6 +110,30 @@ TEST(FileTraits, CoverEveryFileThatSteersAnswers) {
   fs::remove(directory / "added_tokens.json");
   EXPECT_THAT(traits_of(directory), testing::Contains(testing::Pair(testing::_, "no such file")));
   EXPECT_NE(before.size(), traits_of(directory).size());
+}
+
+TEST(FileTraits, OfTextAreThoseOfTheTokenizersFiles) {
+  const TempDirectory directory;
+  write_model(directory, 2, 10);
+  directory.write("tokenizer.json", "{}");
+  const Traits before = text_traits_of(directory);
+  directory.write("config.json", R"({"model_type": "qwen3"})");
+  EXPECT_THAT(changes(before, text_traits_of(directory)), testing::IsEmpty());
+  directory.write("tokenizer.json", "[]");
+  EXPECT_THAT(changes(before, text_traits_of(directory)),
+              testing::ElementsAre(testing::StartsWith("tokenizer.json contents of XXH3")));
+
+  const auto traits_of_gguf = [&](const char* words, float data) {
+    GgufWriter file(directory / "model.gguf");
+    file.put_string("general.name", words);
+    file.add_tensor("t", {DType::f32, {1}});
+    file.write("t", &data, sizeof data);
+    file.finish();
+    return text_traits(directory / "model.gguf");
+  };
+  const Traits of_gguf = traits_of_gguf("abc", 1);
+  EXPECT_EQ(of_gguf, traits_of_gguf("abc", 2));
+  EXPECT_NE(of_gguf, traits_of_gguf("abd", 1));
 }
 
 // 100 files of 100 tensors: what a model of hundreds of billions of parameters has.
