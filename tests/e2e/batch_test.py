@@ -2,6 +2,8 @@
 """Files of `weft client --batch`: what a line may hold, ids, errors by line, files of any length."""
 import json
 import os
+import select
+import signal
 import subprocess
 import sys
 import tempfile
@@ -85,6 +87,44 @@ class BatchFiles(unittest.TestCase):
             self.assertEqual({json.loads(process.stdout.readline())["id"] for _ in range(1024)}, set(range(1024)))
             process.stdin.close()
             self.assertEqual(json.loads(process.stdout.read())["id"], 1024)
+
+    def batch_client(self, address, lines):
+        """With these lines written to it."""
+        command = [weft.BIN, "client", "--target", address, "--ignore-eos", "--max-tokens", "1", "--batch", "/dev/stdin"]
+        process = self.enterContext(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        self.addCleanup(process.kill)
+        process.stdin.writelines(json.dumps({"id": n, "token_ids": [n % 200]}) + "\n" for n in lines)
+        process.stdin.flush()
+        return process
+
+    def test_waits_for_room_that_others_take(self):
+        server = Server(TINY, "--max-requests", 4, "--step-timeout", 60)
+        self.addCleanup(server.kill)
+        rank, = server.ranks()
+        os.kill(rank, signal.SIGSTOP)
+        other, client = (self.batch_client(server.address, range(4)) for _ in range(2))
+        other.stdin.close()
+        client.stdin.close()
+        waits, goes_on = (other, client) if select.select([other.stderr, client.stderr], [], [], 30)[0] == [other.stderr] else (client, other)
+        self.assertIn("takes no more now (the server has 4 requests at once", waits.stderr.readline())
+        os.kill(rank, signal.SIGCONT)
+        for process in (goes_on, waits):
+            self.assertEqual(sorted(json.loads(line)["id"] for line in process.stdout), [0, 1, 2, 3])
+            self.assertEqual(process.wait(timeout=30), 0)
+            self.assertNotIn("takes no more", process.stderr.read())
+
+    def test_waits_for_a_server_that_comes_back(self):
+        server = Server(TINY)
+        self.addCleanup(server.kill)
+        client = self.batch_client(server.address, range(1025))
+        self.assertEqual({json.loads(client.stdout.readline())["id"] for _ in range(1024)}, set(range(1024)))
+        server.stop()
+        client.stdin.close()
+        self.assertIn("takes no more now", client.stderr.readline())
+        again = Server(TINY, listen=server.address)
+        self.addCleanup(again.kill)
+        self.assertEqual([json.loads(line)["id"] for line in client.stdout], [1024])
+        self.assertEqual(client.wait(timeout=30), 0)
 
     def test_bad_lines_are_named(self):
         good = {"prompt": PROMPT}

@@ -35,9 +35,9 @@ def descendants(parent):
 class Server:
     """A running server; `with Server(model, "--ranks", "2") as server:` ends it with SIGTERM."""
 
-    def __init__(self, model, *args, command=(), env=None, timeout=90):
+    def __init__(self, model, *args, command=(), listen="127.0.0.1:0", env=None, timeout=90):
         env = dict(os.environ if env is None else env, WEFT_PIN="0")
-        self.process = subprocess.Popen([*command, weft.BIN, "serve", "--model", model, "--listen", "127.0.0.1:0", *map(str, args)],
+        self.process = subprocess.Popen([*command, weft.BIN, "serve", "--model", model, "--listen", listen, *map(str, args)],
                                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=env,
                                         start_new_session=True, text=True, errors="replace")
         self.log, self.address, self._ready = [], None, threading.Event()
