@@ -165,7 +165,7 @@ void measure(Engine& engine, const BenchModelOptions& o, const Shape& shape, Rep
 
 int run_bench_model(const BenchModelOptions& options, Report report) {
   const std::vector<Shape> shapes = shapes_of(options);
-  const auto prepare = [&](const ModelConfig&, int64_t max_model_len) {
+  const auto prepare = [&](const ModelInfo&, int64_t max_model_len) {
     for (const Shape& shape : shapes) check(shape, options, max_model_len);
   };
   return run_job(options.common, prepare, [&](Engine& engine) {

@@ -209,7 +209,7 @@ int run_generate(const GenerateOptions& o) {
   Result result;
   std::unique_ptr<Tokenizer> tokenizer;
   std::optional<Output> output;
-  const auto prepare = [&](const ModelConfig& model, int64_t max_model_len) {
+  const auto prepare = [&](const ModelInfo& model, int64_t max_model_len) {
     if (!o.token_ids) tokenizer = open_tokenizer(o.common.model);
     result.prompt_ids = prompt_ids(o, tokenizer.get());
     check_prompt(result.prompt_ids, model.vocab_size, max_model_len);

@@ -23,8 +23,8 @@ std::string read_file(const fs::path& path) {
 }
 
 struct Inspected {
-  ModelConfig config;
   std::unique_ptr<Checkpoint> checkpoint;  // if there are weights to read
+  ModelFiles files;
 };
 
 // A directory's weights, if it has any that can be read; a config alone is enough to say the rest.
@@ -44,23 +44,18 @@ Inspected open(const std::string& path) {
     const fs::path config = fs::path(path) / "config.json";
     if (!fs::exists(config)) bad_input("model directory ", path, " has no config.json");
     auto checkpoint = open_weights(path);
-    if (!checkpoint) return {read_model_config(read_file(config), "{}"), nullptr};
-    return {read_model_config(*checkpoint), std::move(checkpoint)};
+    if (!checkpoint) return {nullptr, ModelFiles::read(read_file(config), "{}")};
+    ModelFiles files = ModelFiles::read(*checkpoint);
+    return {std::move(checkpoint), std::move(files)};
   }
-  if (path.ends_with(".json")) return {read_model_config(read_file(path), "{}"), nullptr};
+  if (path.ends_with(".json")) return {nullptr, ModelFiles::read(read_file(path), "{}")};
   auto checkpoint = Checkpoint::open(path);
-  return {read_model_config(*checkpoint), std::move(checkpoint)};
+  ModelFiles files = ModelFiles::read(*checkpoint);
+  return {std::move(checkpoint), std::move(files)};
 }
 
-DType config_dtype(const ModelConfig& config) {
+DType config_dtype(const ModelInfo& config) {
   return config.dtype == "bfloat16" ? DType::bf16 : config.dtype == "float16" ? DType::f16 : DType::f32;
-}
-
-DType stored_dtype(const Inspected& model, const WeightRule& rule) {
-  if (model.checkpoint)
-    for (const WeightSource& source : rule.sources)
-      if (model.checkpoint->has(source.name)) return model.checkpoint->info(source.name).dtype;
-  return config_dtype(model.config);
 }
 
 // What is there, read by Weft or not (bytes and parameters then count as none).
@@ -86,7 +81,7 @@ int64_t largest_rank(const Anatomy& a, int64_t tokens) {
 
 class Inspector {
  public:
-  Inspector(const InspectOptions& options, const std::string& path) : options_(options), path_(path), model_(open(path)) {
+  Inspector(const InspectOptions& options, const std::string& path) : options_(options), path_(path), model_(open(path)), info_(info_of(model_.files)) {
     if (options.kv_dtype != "auto") kv_ = parse_dtype(options.kv_dtype).value_or(DType::q8_0);
     if (kv_ != DType::f32 && kv_ != DType::f16 && kv_ != DType::bf16)
       bad_input("--kv-dtype ", options.kv_dtype, " is not known; allowed are auto, f32, f16, bf16");
@@ -96,10 +91,10 @@ class Inspector {
     // A mesh that need not be running: its world is what the flags ask for.
     const MeshRequest& m = options_.mesh;
     const Mesh mesh = make_mesh(m.tp.value_or(m.ep.value_or(1)) * m.pp.value_or(1) * m.dp.value_or(1), m);
-    Inspection result{path_, model_.config, mesh, kv_, anatomy_of(mesh), {}, {}};
+    Inspection result{path_, info_, mesh, kv_, anatomy_of(mesh), {}, {}};
     if (model_.checkpoint) result.types = stored_types(*model_.checkpoint);
     const EngineConfig defaults;
-    for (const int64_t len : or_default(options_.max_model_len, default_model_len(model_.config)))
+    for (const int64_t len : or_default(options_.max_model_len, default_model_len(info_)))
       for (const int64_t seqs : or_default(options_.max_seqs, defaults.max_seqs))
         result.needs.push_back(need(
             len, seqs, (len + defaults.block_size - 1) / defaults.block_size * defaults.block_size * seqs, result.anatomy));
@@ -112,11 +107,13 @@ class Inspector {
   }
 
   Mesh make_mesh(int world, const MeshRequest& request) const {
-    return Mesh::make(world, 0, request, model_.config.n_heads, model_.config.moe.n_experts);
+    return Mesh::make(world, 0, request, info_.max_tp, info_.n_experts);
   }
 
   Anatomy anatomy_of(const Mesh& mesh) const {
-    return anatomy(model_.config, mesh, kv_, [&](const WeightRule& rule) { return stored_dtype(model_, rule); });
+    Census census(mesh, model_.files.tensors.get());
+    make_model(census, model_.files);
+    return anatomy(census, kv_, config_dtype(info_));
   }
 
   Inspection::Need need(int64_t len, int64_t seqs, int64_t tokens, const Anatomy& a) const {
@@ -125,7 +122,7 @@ class Inspector {
     const int64_t room = options_.memory - left_to_others(options_.memory);
     result.fits = result.rank_bytes <= room;
     const int64_t least = (a.weight_bytes + result.kv_bytes + room - 1) / room;  // no rank can have less than its share
-    for (int64_t world = std::max<int64_t>(least, 1); world <= model_.config.n_heads && !result.ranks; ++world)
+    for (int64_t world = std::max<int64_t>(least, 1); world <= info_.max_tp && !result.ranks; ++world)
       if (largest_rank(anatomy_of(make_mesh(static_cast<int>(world), {})), tokens) <= room)
         result.ranks = static_cast<int>(world);
     return result;
@@ -134,6 +131,7 @@ class Inspector {
   const InspectOptions& options_;
   std::string path_;
   Inspected model_;
+  ModelInfo info_;
   DType kv_ = DType::f16;
 };
 

@@ -36,7 +36,7 @@ std::string fit(const Inspection::Need& need) {
 }  // namespace
 
 void print_details(const Inspection& model) {
-  const ModelConfig& c = model.config;
+  const ModelInfo& c = model.config;
   const Anatomy& a = model.anatomy;
   std::printf("%s: %d layers, hidden %lld, context %lld\n\n", c.model_type.c_str(), c.n_layers,
               static_cast<long long>(c.hidden_size), static_cast<long long>(c.max_position_embeddings));
@@ -79,7 +79,7 @@ void print_table(const std::vector<Inspection>& models, int64_t memory) {
 
 void print_json(const Inspection& model, int64_t memory) {
   using Json = nlohmann::ordered_json;
-  const ModelConfig& c = model.config;
+  const ModelInfo& c = model.config;
   const Anatomy& a = model.anatomy;
   const auto or_null = [](const auto& value) { return value ? Json(*value) : Json(); };
   Json out = {{"path", model.path},

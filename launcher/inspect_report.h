@@ -9,7 +9,7 @@
 #include "kernels/core/dtype.h"
 #include "parallel/mesh.h"
 #include "runtime/models/anatomy.h"
-#include "runtime/models/config.h"
+#include "runtime/models/model.h"
 
 namespace weft {
 
@@ -26,7 +26,7 @@ struct Inspection {
     std::optional<int> ranks;  // the fewest on which it fits
   };
   std::string path;
-  ModelConfig config;
+  ModelInfo config;
   Mesh mesh;
   DType kv_dtype;
   Anatomy anatomy;

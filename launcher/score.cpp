@@ -147,7 +147,7 @@ void score(Engine& engine, const Cases& cases, const ScoreOptions& o) {
 
 int run_score(const ScoreOptions& options) {
   Cases cases;
-  const auto prepare = [&](const ModelConfig& model, int64_t max_model_len) {
+  const auto prepare = [&](const ModelInfo& model, int64_t max_model_len) {
     cases = read_cases(options.input, model.model_type);
     for (size_t i = 0; i < cases.input_ids.size(); ++i) check_case(cases, i, model.vocab_size, max_model_len);
   };

@@ -17,7 +17,10 @@ int tell(const std::vector<std::string>& notices, const std::string& output) {
 // What cannot be run is not converted: the same sentences.
 void check_model(const std::string& model) {
   const auto checkpoint = Checkpoint::open(model);
-  check_tensors(*checkpoint, read_model_config(*checkpoint));
+  const ModelFiles files = ModelFiles::read(*checkpoint);
+  Census census({}, files.tensors.get());
+  make_model(census, files);
+  census.check(files.model_type);
 }
 
 }  // namespace

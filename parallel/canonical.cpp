@@ -50,7 +50,7 @@ int stack_depth(const std::vector<Push>& program) {
 
 }  // namespace
 
-std::vector<Range> subtrees(int units, Range run) {
+std::vector<Range> subtrees(int64_t units, Range run) {
   WEFT_CHECK(0 <= run.begin && run.begin <= run.end && run.end <= units, "[", run.begin, ", ", run.end, ") of ", units);
   std::vector<Range> found;
   if (run.size() > 0) collect_subtrees({0, units}, run, found);
@@ -59,7 +59,7 @@ std::vector<Range> subtrees(int units, Range run) {
 
 KPlan canonical_plan(const Units& units, Range run) {
   KPlan plan;
-  const int64_t first_column = units.bounds[run.begin];
+  const int64_t first_column = units.begin(run.begin);
   for (const Range& tree : subtrees(units.count(), run)) {
     std::vector<Push> program;
     flatten(
@@ -74,7 +74,7 @@ KPlan canonical_plan(const Units& units, Range run) {
   return plan;
 }
 
-CombinePlan combine_plan(int units, std::span<const Range> runs_of_ranks) {
+CombinePlan combine_plan(int64_t units, std::span<const Range> runs_of_ranks) {
   std::vector<Push> program;
   const auto owned_by_one_rank = [&](Range node) {
     return std::any_of(runs_of_ranks.begin(), runs_of_ranks.end(), [&](Range run) { return inside(node, run); });

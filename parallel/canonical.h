@@ -14,7 +14,7 @@
 namespace weft {
 
 // Maximal complete subtrees of the tree over [0, units) that lie inside `run`, left to right.
-std::vector<Range> subtrees(int units, Range run);
+std::vector<Range> subtrees(int64_t units, Range run);
 
 // The summation program of the rank that owns units `run`: one output a subtree of subtrees(units, run).
 // Columns are counted from the first column of the run. An empty run gives a plan without steps and outputs.
@@ -28,7 +28,7 @@ struct CombinePlan {
   std::vector<int> merges;  // one an input part
 };
 // runs_of_ranks: contiguous and ascending, together [0, units); some may be empty.
-CombinePlan combine_plan(int units, std::span<const Range> runs_of_ranks);
+CombinePlan combine_plan(int64_t units, std::span<const Range> runs_of_ranks);
 
 // out[0..n) = the tree over parts[i * stride + 0..n), i = part, f32. out may be the first part.
 void combine(const CombinePlan& plan, const float* parts, int64_t stride, int64_t n, float* out);

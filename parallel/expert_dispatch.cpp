@@ -168,6 +168,18 @@ Tensor Exchange::run_dispatched(Tensor x, const ExpertFn& experts) {
   return own;
 }
 
+// A dry run: one hot rank may receive every pair of the step.
+void measure(Tensor x, Tensor ids, const ExpertPlacement& placement, const TokenShard& shard, const ExpertFn& experts,
+             Parallel& p) {
+  Arena& arena = p.context.workspace;
+  const int64_t tokens = shard.tokens, hidden = x.dim(1), k = ids.dim(1);
+  auto* memory = static_cast<std::byte*>(arena.allocate(
+      expert_parallel_workspace(tokens, hidden, static_cast<int>(k), placement.n_experts(), p.comm.size())));
+  const Tensor rows(memory, DType::f32, {tokens * k, hidden}), results(memory + rows.bytes(), DType::f32, {tokens * k, hidden});
+  const std::vector<int32_t> offsets(placement.experts_of[placement.ranks() == 1 ? 0 : p.comm.rank()].size() + 1, 0);
+  experts(results, rows, offsets);
+}
+
 // Experts that are split over ranks need all tokens on every rank.
 void expert_parallel_on_all_tokens(Tensor out, Tensor x, Tensor ids, Tensor weights, const ExpertPlacement& placement,
                                    const TokenShard& shard, const ExpertFn& experts, RouterStats& stats, Parallel& p) {
@@ -219,10 +231,11 @@ void expert_parallel(Tensor out, Tensor x, Tensor ids, Tensor weights, const Exp
                      const TokenShard& shard, const ExpertFn& experts, RouterStats& stats, Parallel& p) {
   WEFT_CHECK(placement.ranks() == 1 || placement.ranks() == p.comm.size(), placement.ranks(), " ranks in the placement");
   WEFT_CHECK_EQ(x.dim(0), shard.own.size());
+  const Arena::Scope scope(p.context.workspace);
+  if (p.context.dry()) return measure(x, ids, placement, shard, experts, p);
   if (placement.ranks() == 1 && !shard.replicated) {
     return expert_parallel_on_all_tokens(out, x, ids, weights, placement, shard, experts, stats, p);
   }
-  const Arena::Scope scope(p.context.workspace);
   const SortedPairs sorted = sort_pairs(ids, placement, p.context);
   Exchange exchange(sorted, placement, static_cast<int>(ids.dim(1)), stats, p);
   const Tensor results = shard.replicated ? exchange.run_replicated(x, experts) : exchange.run_dispatched(x, experts);

@@ -52,10 +52,10 @@ void reduce(Tensor out, const SplitSum& sum, const TokenShard& shard, Parallel& 
     }
     p.comm.all_to_all_v(bytes(received), recv_counts, bytes(sent), send_counts);
   }
-  finish_tree(out, received, sum, p.context.pool);
+  if (!p.context.dry()) finish_tree(out, received, sum, p.context.pool);
 }
 
-void add_bias(Tensor out, const std::vector<float>& bias) {
+void add_bias(Tensor out, std::span<const float> bias) {
   const int64_t n = out.dim(1);
   WEFT_CHECK_EQ(static_cast<int64_t>(bias.size()), n);
   float* row = out.as<float>();
@@ -88,16 +88,15 @@ void column_parallel(Tensor y, Tensor x, const PackedMatrix& w, Parallel& p) {
   linear(y, x, w, KPlan::sequential(w.k()), p.arithmetic, p.context);
 }
 
-void row_parallel(Tensor out, Tensor x, const RowParallel& w, const TokenShard& shard, Parallel& p) {
-  WEFT_CHECK_EQ(w.sum.ranks(), p.comm.size());
+void row_parallel(Tensor out, Tensor x, const PackedMatrix& w, const SplitSum& sum, std::span<const float> bias,
+                  const TokenShard& shard, Parallel& p) {
+  WEFT_CHECK_EQ(sum.ranks(), p.comm.size());
   WEFT_CHECK_EQ(x.dim(0), shard.tokens);
   WEFT_CHECK_EQ(out.dim(0), shard.own.size());
-  reduce(out, w.sum, shard, p, [&](Tensor y, Range rows) {
-    if (w.sum.plan.outputs > 0) {
-      linear(y, x.slice(rows.begin, rows.end), w.weight, w.sum.plan, p.arithmetic, p.context);
-    }
+  reduce(out, sum, shard, p, [&](Tensor y, Range rows) {
+    if (sum.plan.outputs > 0) linear(y, x.slice(rows.begin, rows.end), w, sum.plan, p.arithmetic, p.context);
   });
-  if (!w.bias.empty()) add_bias(out, w.bias);
+  if (!bias.empty() && !p.context.dry()) add_bias(out, bias);
 }
 
 int64_t row_parallel_workspace(const SplitSum& sum, int64_t tokens, int64_t n, int64_t k, Arithmetic a, int threads) {
@@ -132,6 +131,7 @@ void vocab_embed(Tensor out, Tensor ids, const PackedMatrix& table, int64_t voca
   const Range held = split_evenly(vocab, ranks, me);
   WEFT_CHECK_EQ(table.n(), held.size());
   if (ranks == 1) return embedding(out, ids, table, 0, p.context);
+  if (p.context.dry()) return p.context.workspace.touch(vocab_embed_workspace(shard.tokens, out.dim(1), ranks));
 
   // My rows in token order lie in the order of their receivers too, because ranks own ascending rows.
   const Arena::Scope scope(p.context.workspace);
@@ -189,7 +189,7 @@ void vocab_logits(Tensor logits, Tensor x, const PackedMatrix& head, int64_t voc
     for (int peer = 0; peer < ranks; ++peer) recv_counts[peer] = split_evenly(vocab, ranks, peer).size() * rows * 4;
   }
   p.comm.all_to_all_v(bytes(received), recv_counts, bytes(columns), send_counts);
-  if (me != 0) return;
+  if (me != 0 || p.context.dry()) return;
   const std::byte* from = received.data;
   for (int peer = 0; peer < ranks; ++peer) {
     const Range held = split_evenly(vocab, ranks, peer);

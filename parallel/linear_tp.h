@@ -38,20 +38,14 @@ struct Parallel {
   Arithmetic arithmetic;
 };
 
-// A row-parallel matrix: this rank's units along K, and how the ranks' sums become one.
-struct RowParallel {
-  PackedMatrix weight;  // (N, own K), without a bias of its own
-  SplitSum sum;
-  std::vector<float> bias;  // (N) or empty; added once, after the reduction
-};
-
 // y = x w^T + bias: this rank's columns of the output. No communication. Workspace: linear_workspace of a
 // sequential plan.
 void column_parallel(Tensor y, Tensor x, const PackedMatrix& w, Parallel& p);
 
-// out (own rows, N) = canonical sum over all ranks of x w^T (+ bias).   x: (tokens, own K)   out must not
-// alias x.
-void row_parallel(Tensor out, Tensor x, const RowParallel& w, const TokenShard& shard, Parallel& p);
+// out (own rows, N) = canonical sum over all ranks of x w^T, then + bias (N), if any.   x: (tokens, own K)   w: (N, own K),
+// without a bias of its own   sum: along K. out must not alias x.
+void row_parallel(Tensor out, Tensor x, const PackedMatrix& w, const SplitSum& sum, std::span<const float> bias,
+                  const TokenShard& shard, Parallel& p);
 int64_t row_parallel_workspace(const SplitSum& sum, int64_t tokens, int64_t n, int64_t k, Arithmetic a, int threads);
 
 // The same sum for experts that are split over ranks: out (pairs, N) complete on every rank; x (pairs, own K)

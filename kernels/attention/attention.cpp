@@ -48,8 +48,9 @@ void attention(Tensor out, Tensor q, const PagedKv& kv, std::span<const HeadGrou
     WEFT_CHECK(group.kv_head >= 0 && group.kv_head < kv.k.dim(1) && group.q_begin >= 0 &&
                    group.q_begin <= group.q_end && group.q_end <= q.dim(1),
                "KV head ", group.kv_head, " serves query heads [", group.q_begin, ", ", group.q_end, ")");
-  check_batch(batch, q.dim(0), kv.block_size());
   require_cpu("attention", out);
+  if (context.dry()) return context.workspace.touch(attention_workspace(q.dim(0), q.dim(1), q.dim(2), context.pool.threads()));
+  check_batch(batch, q.dim(0), kv.block_size());
   cpu::attention(out, q, kv, groups, batch, params, context);
 }
 
@@ -59,6 +60,7 @@ void kv_write(const PagedKv& kv, Tensor k, Tensor v, Tensor slots, Context& cont
   WEFT_CHECK(is_row_tensor(v) && v.shape == k.shape, "v is ", v.describe(), ", k ", k.describe());
   WEFT_CHECK(slots.rank == 1 && slots.dtype == DType::i32 && slots.dim(0) == k.dim(0), "slots are ", slots.describe());
   require_cpu("kv_write", kv.k);
+  if (context.dry()) return;
   cpu::kv_write(kv, k, v, slots, context);
 }
 

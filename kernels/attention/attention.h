@@ -41,17 +41,17 @@ struct AttentionParams {
 };
 
 // q, out: (tokens, n_heads, head_dim) f32, token stride free; out must not alias q.
-using Attention = void(Tensor out, Tensor q, const PagedKv& kv, std::span<const HeadGroup> groups, const AttentionBatch& batch,
+using AttentionOp = void(Tensor out, Tensor q, const PagedKv& kv, std::span<const HeadGroup> groups, const AttentionBatch& batch,
                        const AttentionParams& params, Context& context);
-Attention attention;
+AttentionOp attention;
 int64_t attention_workspace(int64_t tokens, int64_t n_heads, int64_t head_dim, int threads);
 
 // Writes row t of k and v (tokens, n_kv_heads, head_dim) f32, token stride free, to slots[t] = block * block_size + offset,
 // rounded to the cache's dtype (nearest even). slots: (tokens) i32.
-using KvWrite = void(const PagedKv& kv, Tensor k, Tensor v, Tensor slots, Context& context);
-KvWrite kv_write;
+using KvWriteOp = void(const PagedKv& kv, Tensor k, Tensor v, Tensor slots, Context& context);
+KvWriteOp kv_write;
 
-namespace ref { Attention attention; KvWrite kv_write; }
-namespace cpu { Attention attention; KvWrite kv_write; }
+namespace ref { AttentionOp attention; KvWriteOp kv_write; }
+namespace cpu { AttentionOp attention; KvWriteOp kv_write; }
 
 }  // namespace weft

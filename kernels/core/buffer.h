@@ -27,10 +27,14 @@ class Buffer {
 };
 
 // Bump allocator over one Buffer. Allocations are 64-byte aligned and uninitialised; running out is a CheckError, since
-// every user declares its need beforehand. Scope gives back what was taken since it was made.
+// every user's need is known beforehand. Scope gives back what was taken since it was made.
 class Arena {
  public:
   explicit Arena(int64_t bytes) : buffer_(bytes) {}
+  // For a dry run, which finds out how much a real one takes: without end, at addresses that nobody can read or write.
+  static Arena measuring();
+  bool is_measuring() const { return measuring_; }
+  int64_t peak() const { return peak_; }  // most that was taken at one time
 
   void* allocate(int64_t bytes);
   Tensor tensor(DType dtype, std::initializer_list<int64_t> dims);
@@ -38,6 +42,7 @@ class Arena {
   T* array(int64_t n) {
     return static_cast<T*>(allocate(n * static_cast<int64_t>(sizeof(T))));
   }
+  void touch(int64_t bytes) { const Scope scope(*this); allocate(bytes); }  // what an op would have taken
   int64_t used() const { return used_; }
   int64_t capacity() const { return buffer_.bytes(); }
 
@@ -58,7 +63,8 @@ class Arena {
 
  private:
   Buffer buffer_;
-  int64_t used_ = 0;
+  int64_t used_ = 0, peak_ = 0;
+  bool measuring_ = false;
 };
 
 }  // namespace weft

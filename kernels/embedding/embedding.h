@@ -7,9 +7,9 @@
 
 namespace weft {
 
-using Embedding = void(Tensor out, Tensor ids, const PackedMatrix& table, int64_t first_row, Context& context);
-Embedding embedding;
-namespace ref { Embedding embedding; }
-namespace cpu { Embedding embedding; }
+using EmbeddingOp = void(Tensor out, Tensor ids, const PackedMatrix& table, int64_t first_row, Context& context);
+EmbeddingOp embedding;
+namespace ref { EmbeddingOp embedding; }
+namespace cpu { EmbeddingOp embedding; }
 
 }  // namespace weft

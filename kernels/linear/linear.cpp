@@ -48,6 +48,7 @@ void check_shapes(const Tensor& y, const Tensor& x, const PackedMatrix& w, const
 void linear(Tensor y, Tensor x, const PackedMatrix& w, const KPlan& plan, Arithmetic a, Context& context) {
   check_shapes(y, x, w, plan);
   check_plan(plan, w.k());
+  if (context.dry()) return context.workspace.touch(linear_workspace(x.dim(0), w.k(), plan, a, context.pool.threads()));
   cpu::linear(y, x, w, plan, a, context);
 }
 
@@ -56,7 +57,7 @@ void grouped_linear(Tensor y, Tensor x, std::span<const PackedMatrix> w, std::sp
   WEFT_CHECK_EQ(row_offsets.size(), w.size() + 1);
   for (size_t e = 0; e < w.size(); ++e) {
     check_shapes(y, x, w[e], plan);
-    WEFT_CHECK(row_offsets[e] >= 0 && row_offsets[e] <= row_offsets[e + 1] && row_offsets[e + 1] <= x.dim(0), "group ", e,
+    WEFT_CHECK(context.dry() || (row_offsets[e] >= 0 && row_offsets[e] <= row_offsets[e + 1] && row_offsets[e + 1] <= x.dim(0)), "group ", e,
                " is rows [", row_offsets[e], ", ", row_offsets[e + 1], ") of ", x.dim(0));
     WEFT_CHECK(w[e].k_offset() == w[0].k_offset() && w[e].segments().size() == w[0].segments().size(), "expert ", e,
                " differs in layout");
@@ -64,6 +65,7 @@ void grouped_linear(Tensor y, Tensor x, std::span<const PackedMatrix> w, std::sp
   }
   if (w.empty()) return;
   check_plan(plan, w[0].k());
+  if (context.dry()) return context.workspace.touch(linear_workspace(x.dim(0), w[0].k(), plan, a, context.pool.threads()));
   cpu::grouped_linear(y, x, w, row_offsets, plan, a, context);
 }
 

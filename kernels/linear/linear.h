@@ -22,25 +22,25 @@
 
 namespace weft {
 
-using Linear = void(Tensor y, Tensor x, const PackedMatrix& w, const KPlan& plan, Arithmetic a, Context& context);
-Linear linear;
+using LinearOp = void(Tensor y, Tensor x, const PackedMatrix& w, const KPlan& plan, Arithmetic a, Context& context);
+LinearOp linear;
 
 // Expert e multiplies rows [row_offsets[e], row_offsets[e + 1]) of x with w[e]; row_offsets has w.size() + 1 entries,
 // ascending; rows outside are left alone. All w share N and K. Empty groups cost nothing.
-using GroupedLinear = void(Tensor y, Tensor x, std::span<const PackedMatrix> w, std::span<const int32_t> row_offsets,
+using GroupedLinearOp = void(Tensor y, Tensor x, std::span<const PackedMatrix> w, std::span<const int32_t> row_offsets,
                            const KPlan& plan, Arithmetic a, Context& context);
-GroupedLinear grouped_linear;
+GroupedLinearOp grouped_linear;
 
 // Bytes of context.workspace either op takes for x of (M, K) and this plan.
 int64_t linear_workspace(int64_t m, int64_t k, const KPlan& plan, Arithmetic a, int threads);
 
 namespace ref {
-Linear linear;
-GroupedLinear grouped_linear;
+LinearOp linear;
+GroupedLinearOp grouped_linear;
 }  // namespace ref
 namespace cpu {
-Linear linear;
-GroupedLinear grouped_linear;
+LinearOp linear;
+GroupedLinearOp grouped_linear;
 }  // namespace cpu
 
 }  // namespace weft

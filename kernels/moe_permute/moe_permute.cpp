@@ -15,6 +15,7 @@ void moe_sort(Tensor order, Tensor offsets, Tensor ids, Context& context) {
   WEFT_CHECK(is_indices(order, 1) && order.dim(0) == ids.elements(), "order is ", order.describe());
   WEFT_CHECK(is_indices(offsets, 1) && offsets.dim(0) >= 1, "offsets are ", offsets.describe());
   require_cpu("moe_sort", order);
+  if (context.dry()) return;
   cpu::moe_sort(order, offsets, ids, context);
 }
 
@@ -22,6 +23,7 @@ void moe_permute(Tensor out, Tensor x, Tensor order, int k, Context& context) {
   WEFT_CHECK(is_matrix(out) && is_matrix(x) && out.dim(1) == x.dim(1), "out is ", out.describe(), ", x ", x.describe());
   WEFT_CHECK(is_indices(order, 1) && order.dim(0) >= out.dim(0) && k >= 1, "order is ", order.describe());
   require_cpu("moe_permute", out);
+  if (context.dry()) return;
   cpu::moe_permute(out, x, order, k, context);
 }
 
@@ -30,6 +32,7 @@ void moe_unpermute(Tensor out, Tensor y, Tensor place, Tensor weights, Context& 
   WEFT_CHECK(is_indices(place, 2) && place.dim(0) == out.dim(0), "place is ", place.describe());
   WEFT_CHECK(is_matrix(weights) && weights.shape == place.shape, "weights are ", weights.describe());
   require_cpu("moe_unpermute", out);
+  if (context.dry()) return;
   cpu::moe_unpermute(out, y, place, weights, context);
 }
 

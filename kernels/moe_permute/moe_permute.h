@@ -8,19 +8,19 @@ namespace weft {
 // Stable counting sort of the pairs by ids[p] (tokens, k) in [0, n): order (tokens * k) i32 gives the pair at each sorted
 // place; offsets (n + 1) i32 where each expert's pairs begin. Ids outside [0, n) are skipped (they belong to other ranks)
 // and order's tail is left alone.
-using MoeSort = void(Tensor order, Tensor offsets, Tensor ids, Context& context);
-MoeSort moe_sort;
+using MoeSortOp = void(Tensor order, Tensor offsets, Tensor ids, Context& context);
+MoeSortOp moe_sort;
 
 // out[i, :] = x[order[i] / k, :]   x: (tokens, hidden)   out: (rows, hidden), order's first rows entries. f32.
-using MoePermute = void(Tensor out, Tensor x, Tensor order, int k, Context& context);
-MoePermute moe_permute;
+using MoePermuteOp = void(Tensor out, Tensor x, Tensor order, int k, Context& context);
+MoePermuteOp moe_permute;
 
 // out[t, :] = sum over slots s in ascending order of weights[t, s] * y[place[t, s], :]; acc = fma(w, y, acc) from 0.
 // y: (rows, hidden)   place: (tokens, k) i32, the row of y that holds the pair   out: (tokens, hidden). f32.
-using MoeUnpermute = void(Tensor out, Tensor y, Tensor place, Tensor weights, Context& context);
-MoeUnpermute moe_unpermute;
+using MoeUnpermuteOp = void(Tensor out, Tensor y, Tensor place, Tensor weights, Context& context);
+MoeUnpermuteOp moe_unpermute;
 
-namespace ref { MoeSort moe_sort; MoePermute moe_permute; MoeUnpermute moe_unpermute; }
-namespace cpu { MoeSort moe_sort; MoePermute moe_permute; MoeUnpermute moe_unpermute; }
+namespace ref { MoeSortOp moe_sort; MoePermuteOp moe_permute; MoeUnpermuteOp moe_unpermute; }
+namespace cpu { MoeSortOp moe_sort; MoePermuteOp moe_permute; MoeUnpermuteOp moe_unpermute; }
 
 }  // namespace weft

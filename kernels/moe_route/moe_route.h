@@ -15,9 +15,9 @@ struct RouterParams {
   bool normalise = true;
 };
 
-using MoeRoute = void(Tensor ids, Tensor weights, Tensor logits, const RouterParams& params, Context& context);
-MoeRoute moe_route;
-namespace ref { MoeRoute moe_route; }
-namespace cpu { MoeRoute moe_route; }
+using MoeRouteOp = void(Tensor ids, Tensor weights, Tensor logits, const RouterParams& params, Context& context);
+MoeRouteOp moe_route;
+namespace ref { MoeRouteOp moe_route; }
+namespace cpu { MoeRouteOp moe_route; }
 
 }  // namespace weft

@@ -17,6 +17,7 @@ void check(Tensor out, Tensor x, Tensor weight) {
 void rms_norm(Tensor out, Tensor x, Tensor weight, float eps, Context& context) {
   check(out, x, weight);
   require_cpu("rms_norm", out);
+  if (context.dry()) return;
   cpu::rms_norm(out, x, weight, eps, context);
 }
 
@@ -25,6 +26,7 @@ void add_rms_norm(Tensor out, Tensor residual, Tensor x, Tensor weight, float ep
   check(out, residual, weight);
   WEFT_CHECK(out.data != residual.data || out.dim(0) == 0, "out aliases residual");
   require_cpu("add_rms_norm", out);
+  if (context.dry()) return;
   cpu::add_rms_norm(out, residual, x, weight, eps, context);
 }
 

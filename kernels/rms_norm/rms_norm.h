@@ -8,14 +8,14 @@
 
 namespace weft {
 
-using RmsNorm = void(Tensor out, Tensor x, Tensor weight, float eps, Context& context);
-RmsNorm rms_norm;
+using RmsNormOp = void(Tensor out, Tensor x, Tensor weight, float eps, Context& context);
+RmsNormOp rms_norm;
 
 // residual[t, :] += x[t, :], then out = rms_norm(residual).   all: (rows, n) f32. out may alias x, not residual.
-using AddRmsNorm = void(Tensor out, Tensor residual, Tensor x, Tensor weight, float eps, Context& context);
-AddRmsNorm add_rms_norm;
+using AddRmsNormOp = void(Tensor out, Tensor residual, Tensor x, Tensor weight, float eps, Context& context);
+AddRmsNormOp add_rms_norm;
 
-namespace ref { RmsNorm rms_norm; AddRmsNorm add_rms_norm; }
-namespace cpu { RmsNorm rms_norm; AddRmsNorm add_rms_norm; }
+namespace ref { RmsNormOp rms_norm; AddRmsNormOp add_rms_norm; }
+namespace cpu { RmsNormOp rms_norm; AddRmsNormOp add_rms_norm; }
 
 }  // namespace weft

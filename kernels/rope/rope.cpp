@@ -11,6 +11,7 @@ void rope_table(Tensor cos_sin, Tensor positions, Tensor inv_freq, float attenti
                  cos_sin.dim(0) == positions.dim(0) && cos_sin.dim(1) == 2 && cos_sin.dim(2) == inv_freq.dim(0),
              "cos_sin is ", cos_sin.describe());
   require_cpu("rope_table", cos_sin);
+  if (context.dry()) return;
   cpu::rope_table(cos_sin, positions, inv_freq, attention_factor, context);
 }
 
@@ -20,6 +21,7 @@ void rope(Tensor x, Tensor cos_sin, RopePairs pairing, Context& context) {
                  cos_sin.dim(1) == 2 && 2 * cos_sin.dim(2) <= x.dim(2),
              "cos_sin is ", cos_sin.describe(), ", x ", x.describe());
   require_cpu("rope", x);
+  if (context.dry()) return;
   cpu::rope(x, cos_sin, pairing, context);
 }
 

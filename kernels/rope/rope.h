@@ -13,14 +13,14 @@ enum class RopePairs : uint8_t { half, interleaved };
 // cos_sin: (tokens, 2, pairs) f32. angle = float(position) * inv_freq in f32, as transformers rounds it; cos and sin of
 // that angle are correctly rounded from double, times `attention_factor` (YaRN's and longrope's; 1 otherwise).
 // positions: (tokens) i32   inv_freq: (pairs) f32. Computed once a step, used by all layers.
-using RopeTable = void(Tensor cos_sin, Tensor positions, Tensor inv_freq, float attention_factor, Context& context);
-RopeTable rope_table;
+using RopeTableOp = void(Tensor cos_sin, Tensor positions, Tensor inv_freq, float attention_factor, Context& context);
+RopeTableOp rope_table;
 
 // x: (tokens, heads, head_dim) f32, token stride free, in place.
-using Rope = void(Tensor x, Tensor cos_sin, RopePairs pairing, Context& context);
-Rope rope;
+using RopeOp = void(Tensor x, Tensor cos_sin, RopePairs pairing, Context& context);
+RopeOp rope;
 
-namespace ref { RopeTable rope_table; Rope rope; }
-namespace cpu { RopeTable rope_table; Rope rope; }
+namespace ref { RopeTableOp rope_table; RopeOp rope; }
+namespace cpu { RopeTableOp rope_table; RopeOp rope; }
 
 }  // namespace weft

@@ -28,10 +28,10 @@ void check_sampling(const SamplingParams& params);
 
 // logits: (vocab) f32. seen: the token ids the repetition penalty applies to (prompt and generated; duplicates allowed).
 // position: index of the token being drawn in its sequence. Returns -1 if a logit is NaN or infinite: no token follows then.
-using Sample = int32_t(Tensor logits, const SamplingParams& params, std::span<const int32_t> seen, int64_t position, Context& context);
-Sample sample;
+using SampleOp = int32_t(Tensor logits, const SamplingParams& params, std::span<const int32_t> seen, int64_t position, Context& context);
+SampleOp sample;
 int64_t sample_workspace(int64_t vocab);
-namespace ref { Sample sample; }
-namespace cpu { Sample sample; }
+namespace ref { SampleOp sample; }
+namespace cpu { SampleOp sample; }
 
 }  // namespace weft

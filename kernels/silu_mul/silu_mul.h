@@ -6,9 +6,9 @@
 
 namespace weft {
 
-using SiluMul = void(Tensor out, Tensor gate_up, Context& context);
-SiluMul silu_mul;
-namespace ref { SiluMul silu_mul; }
-namespace cpu { SiluMul silu_mul; }
+using SiluMulOp = void(Tensor out, Tensor gate_up, Context& context);
+SiluMulOp silu_mul;
+namespace ref { SiluMulOp silu_mul; }
+namespace cpu { SiluMulOp silu_mul; }
 
 }  // namespace weft

@@ -8,25 +8,11 @@
 #include "runtime/engine/agree.h"
 #include "runtime/engine/settings.h"
 #include "runtime/engine/step_engine.h"
-#include "runtime/models/anatomy.h"
 #include "runtime/weights/file_traits.h"
 #include "runtime/weights/tied_head.h"
 
 namespace weft {
 namespace {
-
-// This rank's weights as they will be loaded, before they are.
-int64_t weight_bytes(const ModelConfig& config, const Mesh& mesh, const Checkpoint& checkpoint) {
-  const auto stored = [&](const WeightRule& rule) {
-    for (const WeightSource& source : rule.sources)
-      if (checkpoint.has(source.name)) {
-        const DType dtype = checkpoint.info(source.name).dtype;
-        if (rule.cols % dtype_info(dtype).block_elements == 0) return dtype;
-      }
-    return DType::f32;  // missing, or of another shape: the loader says so
-  };
-  return anatomy(config, mesh, DType::f32, stored).rank_weight_bytes.at(mesh.rank);
-}
 
 // A rank's share of what is free, waiting a moment for `needed` bytes: a job that was just killed may still hold its memory.
 MemoryLimit free_share(int64_t needed, int local_size) {
@@ -37,12 +23,13 @@ MemoryLimit free_share(int64_t needed, int local_size) {
   }
 }
 
-void log_settings(const std::string& path, const EngineInfo& info, const ModelConfig& config, const MemoryLimit& share) {
-  log_info(path, " (", config.model_type, "): ", info.mesh.describe(), ", ", info.threads, " threads a rank, arithmetic ",
+void log_settings(const std::string& path, const EngineInfo& info, const ModelInfo& model, bool head_differs,
+                  const MemoryLimit& share) {
+  log_info(path, " (", model.model_type, "): ", info.mesh.describe(), ", ", info.threads, " threads a rank, arithmetic ",
            name(info.arithmetic));
-  if (config.head_differs) log_warn(kHeadDiffers);
-  if (const std::string warning = beyond_training(info.max_model_len, config); !warning.empty()) log_warn(warning);
-  log_info("max-model-len ", info.max_model_len, " (the model's own: ", trained_length(config), "), KV cache ",
+  if (head_differs) log_warn(kHeadDiffers);
+  if (const std::string warning = beyond_training(info.max_model_len, model); !warning.empty()) log_warn(warning);
+  log_info("max-model-len ", info.max_model_len, " (the model's own: ", model.trained_length, "), KV cache ",
            name(info.kv_dtype), ": ", info.kv_blocks, " blocks of ", info.block_size);
   log_info("memory of rank 0: ", info.weight_bytes >> 20, " MiB weights, ", info.workspace_bytes >> 20,
            " MiB workspace, up to ", info.kv_bytes >> 20, " MiB KV cache; its share of ", share.source, ": ",
@@ -60,22 +47,28 @@ std::unique_ptr<Engine> Engine::create(const std::string& model_path, const Engi
                                        const Prepare& prepare) {
   HostComm& host = *comm.host;
   std::unique_ptr<Checkpoint> checkpoint;
-  ModelConfig model_config;
+  std::optional<ModelFiles> files;
+  std::optional<Loader> loader;
+  std::optional<Model> model;
   Settings settings;
   MemoryLimit share;  // measured before any rank takes memory
-  Traits files;
+  Traits of_files;
   agree(host, [&] {
     check_config(config);
     checkpoint = Checkpoint::open(model_path);
-    if (host.size() > 1) files = file_traits(*checkpoint);
+    if (host.size() > 1) of_files = file_traits(*checkpoint);
     return std::string();
   });
-  require_equal(host, files);
+  require_equal(host, of_files);
   agree(host, [&] {
-    model_config = read_model_config(*checkpoint);
-    settings = resolve(config, model_config, *checkpoint, host.size(), host.rank());
-    if (prepare && host.rank() == 0) prepare(model_config, settings.max_model_len);
-    const int64_t weights = weight_bytes(model_config, settings.mesh, *checkpoint);
+    files.emplace(ModelFiles::read(*checkpoint));
+    const ModelInfo info = info_of(*files);
+    settings = resolve(config, info, *checkpoint, host.size(), host.rank());
+    if (prepare && host.rank() == 0) prepare(info, settings.max_model_len);
+    loader.emplace(settings.mesh, files->tensors.get());
+    model = make_model(*loader, *files);
+    loader->check(files->model_type);
+    const int64_t weights = loader->weight_bytes(settings.mesh.rank);
     share = free_share(weights, comm.local_size);
     check_weights_fit(weights, share);
     return std::string();
@@ -84,17 +77,16 @@ std::unique_ptr<Engine> Engine::create(const std::string& model_path, const Engi
   settings.threads = resolve_threads(config.threads, host);
 
   std::unique_ptr<ThreadPool> pool;
-  std::unique_ptr<Model> model;
   const std::vector<std::string> blocks = agree(host, [&] {
     pool = std::make_unique<ThreadPool>(settings.threads,
                                         place_threads(settings.threads, comm.local_rank, comm.local_size));
-    model = Model::load(*checkpoint, model_config, settings.mesh, *pool);
-    checkpoint.reset();
-    const int64_t taken = model->weight_bytes() + workspace_bytes(*model, settings);
-    const KvShape shape{model_config.n_layers, model->kv_heads(), model_config.head_dim, settings.block_size,
-                        settings.kv_dtype};
+    loader->read(*model->weights, *pool);
+    const int64_t taken = model->weights->bytes() + workspace_bytes(*model, settings, *pool);
+    const KvShape shape{model->paged, settings.block_size, settings.kv_dtype};
     return std::to_string(affordable_blocks(config, settings, shape, share, taken));
   });
+  const bool head_differs = files->head_differs;
+  loader.reset(), files.reset(), checkpoint.reset();
 
   std::unique_ptr<Engine> engine;
   agree(host, [&] {
@@ -102,10 +94,10 @@ std::unique_ptr<Engine> Engine::create(const std::string& model_path, const Engi
     for (const std::string& n : blocks)
       settings.kv_blocks = std::min<int64_t>(settings.kv_blocks, std::stoll(n));
     fit_model_len(settings, config);
-    engine = std::make_unique<StepEngine>(std::move(model), std::move(pool), settings, std::move(comm));
+    engine = std::make_unique<StepEngine>(std::move(*model), std::move(pool), settings, std::move(comm));
     return std::string();
   });
-  if (engine->info().mesh.rank == 0) log_settings(model_path, engine->info(), engine->model(), share);
+  if (engine->info().mesh.rank == 0) log_settings(model_path, engine->info(), engine->model(), head_differs, share);
   return engine;
 }
 

@@ -46,13 +46,13 @@ class Engine {
   // settings. An error on one rank (bad file, not enough memory, a difference) is agreed on by all: every rank throws the same
   // sentence. Before any weight is read, rank 0 calls `prepare` with the model and the max_model_len it will have; what it
   // throws is such an error.
-  using Prepare = std::function<void(const ModelConfig& model, int64_t max_model_len)>;
+  using Prepare = std::function<void(const ModelInfo& model, int64_t max_model_len)>;
   static std::unique_ptr<Engine> create(const std::string& model_path, const EngineConfig& config, RankComm comm,
                                         const Prepare& prepare = {});
   virtual ~Engine() = default;
 
   virtual const EngineInfo& info() const = 0;
-  virtual const ModelConfig& model() const = 0;
+  virtual const ModelInfo& model() const = 0;
 
   // rank 0 ------------------------------------------------------------------
   // Refuses (InputError) an empty prompt, ids out of range, a prompt with no room under max_model_len, absurd

@@ -4,14 +4,25 @@
 
 namespace weft {
 
+int64_t KvShape::block_bytes() const {
+  int64_t bytes = 0;
+  for (const Paged& layer : layers) bytes += layer.heads.n() * dtype_bytes(dtype, (layer.k + layer.v) * block_size);
+  return bytes;
+}
+
 KvCache::KvCache(const KvShape& shape, int64_t n_blocks) : memory_(shape.block_bytes() * n_blocks) {
   // With huge pages the first token would make 2 MiB of K and of V resident in every layer.
   madvise(memory_.data(), static_cast<size_t>(memory_.bytes()), MADV_NOHUGEPAGE);
-  const int64_t half = shape.block_bytes() / (2 * shape.n_layers) * n_blocks;
   std::byte* at = memory_.data();
-  for (int layer = 0; layer < shape.n_layers; ++layer, at += 2 * half)
-    layers_.push_back({.k = Tensor(at, shape.dtype, {n_blocks, shape.kv_heads, shape.head_dim, shape.block_size}),
-                       .v = Tensor(at + half, shape.dtype, {n_blocks, shape.kv_heads, shape.block_size, shape.head_dim})});
+  const auto take = [&](std::initializer_list<int64_t> dims) {
+    const Tensor tensor(at, shape.dtype, dims);
+    at += tensor.bytes();
+    return tensor;
+  };
+  for (const Paged& layer : shape.layers) {
+    const Tensor k = take({n_blocks, layer.heads.n(), layer.k, shape.block_size});
+    layers_.push_back({.k = k, .v = take({n_blocks, layer.heads.n(), shape.block_size, layer.v})});
+  }
 }
 
 }  // namespace weft

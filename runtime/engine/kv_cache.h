@@ -1,5 +1,5 @@
 #pragma once
-// Memory of one rank's KV cache: for each layer K (blocks, kv_heads, head_dim, block_size) and
+// Memory of one rank's KV cache: what the model's layers declared, for each K (blocks, kv_heads, head_dim, block_size) and
 // V (blocks, kv_heads, block_size, head_dim), as kernels/attention/attention.h wants them.
 // It becomes resident as blocks are first used.
 #include <span>
@@ -7,15 +7,15 @@
 
 #include "kernels/attention/attention.h"
 #include "kernels/core/buffer.h"
+#include "runtime/weights/build.h"
 
 namespace weft {
 
 struct KvShape {
-  int n_layers = 0, kv_heads = 0;  // of this rank
-  int64_t head_dim = 0;
+  std::vector<Paged> layers;  // by CacheId
   int block_size = 0;
   DType dtype = DType::f32;
-  int64_t block_bytes() const { return 2 * n_layers * kv_heads * dtype_bytes(dtype, head_dim * block_size); }
+  int64_t block_bytes() const;  // of this rank, all layers
 };
 
 class KvCache {

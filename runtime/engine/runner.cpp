@@ -4,7 +4,7 @@
 
 namespace weft {
 
-Runner::Runner(Model& model, KvCache& kv, Parallel parallel, const StepLimits& limits, int64_t max_seqs,
+Runner::Runner(const Model& model, KvCache& kv, Parallel parallel, const StepLimits& limits, int64_t max_seqs,
                int64_t max_blocks_per_seq, bool has_logits)
     : model_(model),
       kv_(kv),
@@ -13,7 +13,7 @@ Runner::Runner(Model& model, KvCache& kv, Parallel parallel, const StepLimits& l
       max_blocks_(max_blocks_per_seq),
       n_blocks_(kv.layers()[0].k.dim(0)),
       block_size_(kv.layers()[0].block_size()),
-      logits_(has_logits ? limits.max_rows * model.config().vocab_size * static_cast<int64_t>(sizeof(float)) : 0) {
+      logits_(has_logits ? limits.max_rows * model.info.vocab_size * static_cast<int64_t>(sizeof(float)) : 0) {
   for (auto* rows : {&ids_, &positions_, &slots_}) rows->reserve(limits.max_tokens);
   logit_rows_.reserve(limits.max_rows);
   row_offsets_.reserve(max_seqs + 1);
@@ -27,7 +27,7 @@ Tensor Runner::run(const StepPlan& plan) {
   const int64_t sequences = static_cast<int64_t>(plan.chunks.size()), rows = static_cast<int64_t>(logit_rows_.size());
   const Tensor table(block_table_.data(), {sequences, static_cast<int64_t>(block_table_.size()) / sequences});
   Tensor logits;
-  if (logits_.bytes() > 0) logits = Tensor(logits_.data(), DType::f32, {rows, model_.config().vocab_size});
+  if (logits_.bytes() > 0) logits = Tensor(logits_.data(), DType::f32, {rows, model_.info.vocab_size});
   model_.forward(logits,
                  StepInput{.ids = vector(ids_),
                            .positions = vector(positions_),

@@ -13,7 +13,7 @@ namespace weft {
 class Runner {
  public:
   // max_seqs: chunks of a plan at most. has_logits: this rank receives logits (rank 0).
-  Runner(Model& model, KvCache& kv, Parallel parallel, const StepLimits& limits, int64_t max_seqs,
+  Runner(const Model& model, KvCache& kv, Parallel parallel, const StepLimits& limits, int64_t max_seqs,
          int64_t max_blocks_per_seq, bool has_logits);
 
   // logits (rows, vocab) f32 of the rows the plan wants, in order; empty on ranks without logits. Valid until
@@ -24,7 +24,7 @@ class Runner {
   void flatten(const StepPlan& plan);
   void flatten_chunk(const StepPlan::Chunk& chunk, int64_t first_row);
 
-  Model& model_;
+  const Model& model_;
   KvCache& kv_;
   Parallel parallel_;
   StepLimits limits_;

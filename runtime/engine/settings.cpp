@@ -85,28 +85,19 @@ DType default_kv_dtype(Arithmetic arithmetic) {
   }
 }
 
-int64_t trained_length(const ModelConfig& model) {
-  const RopeConfig& rope = model.rope;
-  const bool yarn = rope.type == RopeConfig::Type::yarn;
-  if (!yarn && rope.type != RopeConfig::Type::linear) return model.max_position_embeddings;
-  const int64_t before = yarn ? rope.original_max_position_embeddings : model.max_position_embeddings;
-  const double stretched = std::min(static_cast<double>(before) * rope.factor, 1e15);
-  return std::max(model.max_position_embeddings, static_cast<int64_t>(std::llround(stretched)));
-}
-
-std::string beyond_training(int64_t max_model_len, const ModelConfig& model) {
-  const int64_t trained = trained_length(model);
+std::string beyond_training(int64_t max_model_len, const ModelInfo& model) {
+  const int64_t trained = model.trained_length;
   if (max_model_len <= trained) return "";
   return cat("--max-model-len ", max_model_len, " is beyond the ", trained,
              " tokens that the model was trained for; answers get worse there");
 }
 
-int64_t default_model_len(const ModelConfig& model) { return std::min(trained_length(model), kDefaultModelLen); }
+int64_t default_model_len(const ModelInfo& model) { return std::min(model.trained_length, kDefaultModelLen); }
 
-Settings resolve(const EngineConfig& config, const ModelConfig& model, const Checkpoint& checkpoint,
+Settings resolve(const EngineConfig& config, const ModelInfo& model, const Checkpoint& checkpoint,
                  int world, int rank) {
   Settings s;
-  s.mesh = Mesh::make(world, rank, config.mesh, model.n_heads, model.moe.n_experts);
+  s.mesh = Mesh::make(world, rank, config.mesh, model.max_tp, model.n_experts);
   if (config.dtype == "auto") {
     s.arithmetic = default_arithmetic(checkpoint);
   } else {

@@ -7,7 +7,6 @@
 #include "runtime/engine/agree.h"
 #include "runtime/engine/config.h"
 #include "runtime/engine/kv_cache.h"
-#include "runtime/models/config.h"
 #include "runtime/models/model.h"
 #include "runtime/weights/checkpoint.h"
 
@@ -28,17 +27,13 @@ struct Settings {
 // Refuses values outside what any model allows; looks at nothing but the flags.
 void check_config(const EngineConfig& config);
 
-// Tokens up to which the model's positions were trained, as transformers means the config: linear RoPE stretches
-// max_position_embeddings by its factor, YaRN the original length (if max_position_embeddings does not say so already); that
-// of llama3 is in max_position_embeddings.
-int64_t trained_length(const ModelConfig& model);
-// The sentence about a context beyond it; empty if there is nothing to say.
-std::string beyond_training(int64_t max_model_len, const ModelConfig& model);
+// The sentence about a context longer than the model was trained for; empty if there is nothing to say.
+std::string beyond_training(int64_t max_model_len, const ModelInfo& model);
 // What is taken where nobody asks: the trained length, at most 8192.
-int64_t default_model_len(const ModelConfig& model);
+int64_t default_model_len(const ModelInfo& model);
 
 // All but threads and kv_blocks.
-Settings resolve(const EngineConfig& config, const ModelConfig& model, const Checkpoint& checkpoint, int world, int rank);
+Settings resolve(const EngineConfig& config, const ModelInfo& model, const Checkpoint& checkpoint, int world, int rank);
 
 // What must be equal on all ranks, by its flag.
 Traits traits(const Settings& settings);

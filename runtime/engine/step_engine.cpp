@@ -7,14 +7,9 @@
 namespace weft {
 namespace {
 
-KvShape kv_shape(const Model& model, const Settings& s) {
-  const ModelConfig& config = model.config();
-  return {config.n_layers, model.kv_heads(), config.head_dim, s.block_size, s.kv_dtype};
-}
-
-int64_t arena_bytes(const Model& model, const Settings& s) {
-  return Arena::padded(model.workspace(s.limits, s.mesh.world, s.arithmetic, s.threads)) +
-         Arena::padded(sample_workspace(model.config().vocab_size));
+int64_t arena_bytes(const Model& model, const Settings& s, ThreadPool& pool) {
+  return Arena::padded(model.workspace(s.limits, s.mesh, s.arithmetic, pool)) +
+         Arena::padded(sample_workspace(model.info.vocab_size));
 }
 
 void check_ids(std::span<const int32_t> ids, int64_t vocab, int64_t max_model_len) {
@@ -34,12 +29,12 @@ void check_prompt(std::span<const int32_t> ids, int64_t vocab_size, int64_t max_
               max_model_len);
 }
 
-int64_t workspace_bytes(const Model& model, const Settings& s) {
-  const int64_t logits = s.mesh.rank == 0 ? s.limits.max_rows * model.config().vocab_size : 0;
-  return arena_bytes(model, s) + logits * static_cast<int64_t>(sizeof(float));
+int64_t workspace_bytes(const Model& model, const Settings& s, ThreadPool& pool) {
+  const int64_t logits = s.mesh.rank == 0 ? s.limits.max_rows * model.info.vocab_size : 0;
+  return arena_bytes(model, s, pool) + logits * static_cast<int64_t>(sizeof(float));
 }
 
-StepEngine::StepEngine(std::unique_ptr<Model> model, std::unique_ptr<ThreadPool> pool, const Settings& s, RankComm&& comm)
+StepEngine::StepEngine(Model model, std::unique_ptr<ThreadPool> pool, const Settings& s, RankComm&& comm)
     : model_(std::move(model)),
       pool_(std::move(pool)),
       info_{.mesh = s.mesh,
@@ -49,13 +44,13 @@ StepEngine::StepEngine(std::unique_ptr<Model> model, std::unique_ptr<ThreadPool>
             .max_model_len = s.max_model_len,
             .kv_blocks = s.kv_blocks,
             .block_size = s.block_size,
-            .weight_bytes = model_->weight_bytes(),
-            .workspace_bytes = workspace_bytes(*model_, s),
-            .kv_bytes = kv_shape(*model_, s).block_bytes() * s.kv_blocks},
-      workspace_(arena_bytes(*model_, s)),
+            .weight_bytes = model_.weights->bytes(),
+            .workspace_bytes = workspace_bytes(model_, s, *pool_),
+            .kv_bytes = KvShape{model_.paged, s.block_size, s.kv_dtype}.block_bytes() * s.kv_blocks},
+      workspace_(arena_bytes(model_, s, *pool_)),
       context_{*pool_, workspace_},
-      kv_(kv_shape(*model_, s), s.kv_blocks),
-      runner_(*model_, kv_, Parallel{*comm.tensors, context_, s.arithmetic}, s.limits, s.max_seqs,
+      kv_(KvShape{model_.paged, s.block_size, s.kv_dtype}, s.kv_blocks),
+      runner_(model_, kv_, Parallel{*comm.tensors, context_, s.arithmetic}, s.limits, s.max_seqs,
               (s.max_model_len + s.block_size - 1) / s.block_size, comm.host->rank() == 0),
       scheduler_({s.max_seqs, static_cast<int>(s.limits.max_tokens)}, s.kv_blocks, s.block_size),
       score_rows_(s.limits.max_rows),
@@ -179,7 +174,7 @@ EngineStats StepEngine::stats() const {
   s.total_blocks = scheduler_.blocks().total();
   s.preemptions = scheduler_.preemptions();
   s.cached_tokens = scheduler_.cached_tokens();
-  if (const RouterStats* router = model_->router_stats()) s.router = *router;
+  if (const RouterStats* router = model_.router_stats()) s.router = *router;
   s.traffic = comm_.tensors->traffic();
   return s;
 }

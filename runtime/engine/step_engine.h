@@ -12,17 +12,17 @@
 namespace weft {
 
 // Bytes a rank's engine takes beside weights and KV cache.
-int64_t workspace_bytes(const Model& model, const Settings& settings);
+int64_t workspace_bytes(const Model& model, const Settings& settings, ThreadPool& pool);
 
 class StepEngine final : public Engine {
  public:
   // settings are equal on all ranks but for mesh.rank. comm is taken only when the constructor can no longer
   // throw.
-  StepEngine(std::unique_ptr<Model> model, std::unique_ptr<ThreadPool> pool, const Settings& settings, RankComm&& comm);
+  StepEngine(Model model, std::unique_ptr<ThreadPool> pool, const Settings& settings, RankComm&& comm);
   ~StepEngine() override;  // rank 0 releases the other ranks if nobody did
 
   const EngineInfo& info() const override { return info_; }
-  const ModelConfig& model() const override { return model_->config(); }
+  const ModelInfo& model() const override { return model_.info; }
 
   void submit(const Request& request) override;
   void cancel(RequestId id) override;
@@ -52,7 +52,7 @@ class StepEngine final : public Engine {
   template <class Fn>
   auto abort_on_error(Fn&& fn);
 
-  std::unique_ptr<Model> model_;
+  Model model_;
   std::unique_ptr<ThreadPool> pool_;
   EngineInfo info_;
   Arena workspace_;

@@ -1,11 +1,20 @@
-#include <algorithm>
 #include <cmath>
 
+#include "kernels/core/check.h"
 #include "kernels/rms_norm/rms_norm.h"
 #include "runtime/layers/layers.h"
 
 namespace weft {
 namespace {
+
+std::string describe(const AttentionForm& f) {
+  static constexpr const char* kRope[] = {"plain", "linear", "YaRN", "llama3"};
+  const char* kind = f.kv_heads == f.heads ? "MHA" : f.kv_heads == 1 ? "MQA" : "GQA";
+  return cat(kind, ", ", f.heads, " query and ", f.kv_heads, " KV heads of ", f.head_dim, ", RoPE ",
+             kRope[static_cast<int>(f.rope.type)], " theta ", f.rope.rope_theta,
+             f.window ? cat(", sliding window ", f.window) : "", f.qk_norm ? ", QK-norm" : "",
+             f.qkv_bias && f.out_bias ? ", biases" : f.qkv_bias ? ", QKV biases" : f.out_bias ? ", output bias" : "");
+}
 
 // Heads [begin, end) of rows that hold several groups of heads side by side: (tokens, heads, head_dim).
 Tensor head_view(Tensor rows, int64_t begin, int64_t end, int64_t head_dim) {
@@ -15,46 +24,59 @@ Tensor head_view(Tensor rows, int64_t begin, int64_t end, int64_t head_dim) {
 }
 
 // RMSNorm of every head on its own, in place.
-void norm_heads(Tensor heads, const Vector& weight, Step& s) {
-  if (weight.values.empty()) return;
+void norm_heads(Tensor heads, const Vector* weight, float eps, Context& context) {
+  if (!weight) return;
   for (int64_t h = 0; h < heads.dim(1); ++h) {
     Tensor rows(heads.as<float>() + h * heads.dim(2), {heads.dim(0), heads.dim(2)});
     rows.stride[0] = heads.stride[0];
-    rms_norm(rows, rows, weight.view(), s.norm_eps, s.p.context);
+    rms_norm(rows, rows, weight->view(), eps, context);
   }
+}
+
+std::vector<Part> qkv_parts(const AttentionForm& f, const Dim& q, const Dim& kv) {
+  const Dim q_rows = q.times(f.head_dim), kv_rows = kv.times(f.head_dim);
+  return {part("q_proj", q_rows, f.qkv_bias), part("k_proj", kv_rows, f.qkv_bias), part("v_proj", kv_rows, f.qkv_bias)};
 }
 
 }  // namespace
 
-void self_attention(Tensor x, const AttentionWeights& w, const PagedKv& kv, Step& s) {
-  Arena::Scope scope(s.arena());
-  const int64_t tokens = s.shard.tokens, n_q = w.heads.q.size(), n_kv = w.heads.kv.size(), d = w.head_dim;
+Attention::Attention(const Build& at, const AttentionForm& form)
+    : Attention(at.as("attention", describe(form)), form, at.heads(form.heads)) {}
 
-  Tensor all = s.all_tokens(x);
-  Tensor qkv = s.arena().tensor(DType::f32, {tokens, (n_q + 2 * n_kv) * d});
-  column_parallel(qkv, all, w.qkv, s.p);
-  Tensor q = head_view(qkv, 0, n_q, d), k = head_view(qkv, n_q, n_q + n_kv, d),
-         v = head_view(qkv, n_q + n_kv, n_q + 2 * n_kv, d);
-
-  norm_heads(q, w.q_norm, s);
-  norm_heads(k, w.k_norm, s);
-  rope(q, s.cos_sin, w.pairing, s.p.context);
-  rope(k, s.cos_sin, w.pairing, s.p.context);
-  kv_write(kv, k, v, s.in.slots, s.p.context);
-
-  Tensor out = s.arena().tensor(DType::f32, {tokens, n_q, d});
-  const float scale = 1.0f / std::sqrt(static_cast<float>(d));
-  attention(out, q, kv, w.heads.groups, s.in.batch, {scale, w.window}, s.p.context);
-  row_parallel(x, out.view({tokens, n_q * d}), w.o, s.shard, s.p);
+Attention::Attention(const Build& b, const AttentionForm& form, const Dim& q)
+    : f_(form),
+      q_(q),
+      kv_(b.serving(form.kv_heads, q)),
+      groups_(head_groups(q_, kv_)),
+      qkv_(b, qkv_parts(form, q_, kv_), form.hidden),
+      o_(b, "o_proj", q_.times(form.head_dim), form.hidden, form.out_bias),
+      cache_(b.paged({kv_, form.head_dim, form.head_dim})),
+      table_(b.per_step(rope_table_of(form.rope, form.head_dim))) {
+  if (!form.qk_norm) return;
+  q_norm_ = b.vector("q_norm.weight", Dim::whole(form.head_dim));
+  k_norm_ = b.vector("k_norm.weight", Dim::whole(form.head_dim));
 }
 
-int64_t self_attention_workspace(int64_t tokens, int64_t hidden, const AttentionWeights& w, Arithmetic a, int threads) {
-  const int64_t n_q = w.heads.q.size(), n_kv = w.heads.kv.size(), d = w.head_dim;
-  const int64_t own = Arena::padded(tokens * hidden * 4) + Arena::padded(tokens * (n_q + 2 * n_kv) * d * 4) +
-                      Arena::padded(tokens * n_q * d * 4);
-  return own + std::max({linear_workspace(tokens, hidden, KPlan::sequential(hidden), a, threads),
-                         attention_workspace(tokens, n_q, d, threads),
-                         row_parallel_workspace(w.o.sum, tokens, hidden, n_q * d, a, threads)});
+Lane Attention::operator()(const Lane& x) const {
+  Step& s = x.step();
+  Context& context = s.p.context;
+  Lane y = x.another();
+  const Arena::Scope scope(s.arena());
+  const int64_t n_q = q_.n(), n_kv = kv_.n(), d = f_.head_dim;
+
+  Tensor qkv = qkv_(s.all_tokens(x), s);
+  Tensor q = head_view(qkv, 0, n_q, d), k = head_view(qkv, n_q, n_q + n_kv, d),
+         v = head_view(qkv, n_q + n_kv, n_q + 2 * n_kv, d);
+  norm_heads(q, q_norm_, f_.norm_eps, context);
+  norm_heads(k, k_norm_, f_.norm_eps, context);
+  rope(q, s.tables[table_], f_.rope.pairing, context);
+  rope(k, s.tables[table_], f_.rope.pairing, context);
+  kv_write(s.kv[cache_], k, v, s.in.slots, context);
+
+  Tensor out = s.arena().tensor(DType::f32, {s.shard.tokens, n_q, d});
+  attention(out, q, s.kv[cache_], groups_, s.in.batch, {1.0f / std::sqrt(static_cast<float>(d)), f_.window}, context);
+  o_(y, out.view({s.shard.tokens, n_q * d}), s);
+  return y;
 }
 
 }  // namespace weft

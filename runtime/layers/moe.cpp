@@ -1,44 +1,50 @@
-#include <algorithm>
-#include <cstring>
-
 #include "kernels/moe_route/moe_route.h"
+
+#include "kernels/core/check.h"
 #include "kernels/silu_mul/silu_mul.h"
 #include "runtime/layers/layers.h"
 
 namespace weft {
 
-void moe(Tensor x, const MoeWeights& w, Step& s) {
-  Arena::Scope scope(s.arena());
-  const int64_t rows = x.dim(0), hidden = x.dim(1);
-  Tensor logits = s.arena().tensor(DType::f32, {rows, w.router.n()});
-  Tensor ids = s.arena().tensor(DType::i32, {rows, w.k}), weights = s.arena().tensor(DType::f32, {rows, w.k});
-  linear(logits, x, w.router, KPlan::sequential(hidden), Arithmetic::f32, s.p.context);
-  moe_route(ids, weights, logits, w.router_params, s.p.context);
-
-  const auto experts = [&](Tensor y, Tensor tokens, std::span<const int32_t> offsets) {
-    Arena::Scope inner(s.arena());
-    const int64_t f = w.gate_up.empty() ? 0 : w.gate_up[0].n() / 2;
-    Tensor gate_up = s.arena().tensor(DType::f32, {tokens.dim(0), 2 * f});
-    Tensor h = s.arena().tensor(DType::f32, {tokens.dim(0), f});
-    grouped_linear(gate_up, tokens, w.gate_up, offsets, KPlan::sequential(hidden), s.p.arithmetic, s.p.context);
-    silu_mul(h, gate_up, s.p.context);
-    grouped_row_parallel(y, h, w.down, offsets, w.down_sum, s.p);
-  };
-  Tensor out = s.arena().tensor(DType::f32, {rows, hidden});
-  expert_parallel(out, x, ids, weights, w.placement, s.shard, experts, *w.stats, s.p);
-  std::memcpy(x.data, out.data, static_cast<size_t>(out.bytes()));
+Moe::Moe(const Build& at, const MoeForm& form)
+    : f_(form), experts_(at.experts(form.n, form.k)), width_(experts_.slices(form.width)), sum_(width_.sum()) {
+  const Dim hidden = Dim::whole(form.hidden);
+  router_ = at.as("router", cat("softmax top-", form.k, form.router.normalise ? ", normalised" : ""))
+                .matrix({part("gate", Dim::whole(form.n))}, hidden);
+  const Build b = at.as("experts", cat(form.n, " SwiGLU experts of ", form.width)) / "experts";
+  if (b.stored("gate_up_proj") && !b.stored(cat("0.", form.gate, ".weight"))) {
+    // transformers 5 in memory: gate above up, expert behind expert.
+    gate_up_ = b.stack({{"gate_up_proj", "", width_, 0}, {"gate_up_proj", "", width_, form.width}}, hidden, experts_);
+    down_ = b.stack({{"down_proj", "", hidden}}, width_, experts_);
+  } else {
+    gate_up_ = b.stack({part(cat("{e}.", form.gate), width_), part(cat("{e}.", form.up), width_)}, hidden, experts_);
+    down_ = b.stack({part(cat("{e}.", form.down), hidden)}, width_, experts_);
+  }
+  stats_ = b.router_stats();
 }
 
-int64_t moe_workspace(int64_t tokens, int64_t hidden, const MoeWeights& w, int ranks, Arithmetic a, int threads) {
-  const int64_t f = w.gate_up.empty() ? 0 : w.gate_up[0].n() / 2, pairs = tokens * w.k;
-  const int64_t n_experts = w.router.n();
-  const int64_t route = Arena::padded(tokens * hidden * 4) + Arena::padded(tokens * n_experts * 4) + 2 * Arena::padded(pairs * 4);
-  // One hot rank may receive every pair.
-  const int64_t inner = Arena::padded(pairs * 2 * f * 4) + Arena::padded(pairs * f * 4) +
-                        std::max(linear_workspace(pairs, hidden, KPlan::sequential(hidden), a, threads),
-                                 row_parallel_workspace(w.down_sum, pairs, hidden, f, a, threads));
-  return route + std::max(linear_workspace(tokens, hidden, KPlan::sequential(hidden), Arithmetic::f32, threads),
-                          expert_parallel_workspace(tokens, hidden, w.k, static_cast<int>(n_experts), ranks) + inner);
+void Moe::run_experts(Tensor y, Tensor x, std::span<const int32_t> offsets, Step& s) const {
+  const Arena::Scope scope(s.arena());
+  Tensor gate_up = s.arena().tensor(DType::f32, {x.dim(0), 2 * width_.n()});
+  Tensor h = s.arena().tensor(DType::f32, {x.dim(0), width_.n()});
+  grouped_linear(gate_up, x, *gate_up_, offsets, KPlan::sequential(f_.hidden), s.p.arithmetic, s.p.context);
+  silu_mul(h, gate_up, s.p.context);
+  grouped_row_parallel(y, h, *down_, offsets, sum_, s.p);
+}
+
+Lane Moe::operator()(const Lane& x) const {
+  Step& s = x.step();
+  Lane y = x.another();
+  const Arena::Scope scope(s.arena());
+  const Tensor rows = x;
+  Tensor logits = s.arena().tensor(DType::f32, {rows.dim(0), f_.n});
+  Tensor ids = s.arena().tensor(DType::i32, {rows.dim(0), f_.k}), weights = s.arena().tensor(DType::f32, {rows.dim(0), f_.k});
+  linear(logits, rows, *router_, KPlan::sequential(f_.hidden), Arithmetic::f32, s.p.context);
+  moe_route(ids, weights, logits, f_.router, s.p.context);
+  expert_parallel(
+      y, rows, ids, weights, experts_.placement, s.shard,
+      [&](Tensor out, Tensor in, std::span<const int32_t> offsets) { run_experts(out, in, offsets, s); }, *stats_, s.p);
+  return y;
 }
 
 }  // namespace weft

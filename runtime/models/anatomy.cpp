@@ -1,85 +1,78 @@
 #include "runtime/models/anatomy.h"
 
 #include <algorithm>
-#include <map>
 
-#include "runtime/models/architecture.h"
-#include "runtime/models/loader.h"
+#include "kernels/core/check.h"
 
 namespace weft {
 namespace {
 
-std::string component_of(const WeightRule& rule) {
-  switch (rule.slot) {
-    case Slot::embed: return "embedding";
-    case Slot::head: return "head";
-    case Slot::router: return "router";
-    case Slot::gate: case Slot::up: case Slot::gate_bias: case Slot::up_bias: case Slot::down: case Slot::down_bias:
-      return "mlp";
-    case Slot::expert_gate: case Slot::expert_up: case Slot::expert_down: return "experts";
-    case Slot::final_norm: case Slot::attention_norm: case Slot::mlp_norm: return "norms";
-    default: return "attention";
+// Equal modules are counted: "36 x GQA ... | 12 x GQA ...", in the order in which they first appear.
+std::string kinds(const Census& census, const std::string& component) {
+  std::vector<std::pair<std::string, int>> counts;
+  for (const Census::Module& module : census.modules()) {
+    if (module.component != component) continue;
+    const auto found = std::find_if(counts.begin(), counts.end(), [&](const auto& c) { return c.first == module.kind; });
+    if (found == counts.end()) counts.emplace_back(module.kind, 1);
+    else ++found->second;
   }
-}
-
-std::string attention_kind(const ModelConfig& c) {
-  const char* kind = c.n_kv_heads == c.n_heads ? "MHA" : c.n_kv_heads == 1 ? "MQA" : "GQA";
-  static constexpr const char* kRope[] = {"plain", "linear", "YaRN", "llama3"};
-  std::string text = cat(kind, ", ", c.n_heads, " query and ", c.n_kv_heads, " KV heads of ", c.head_dim, ", RoPE ",
-                         kRope[static_cast<int>(c.rope.type)], " theta ", c.rope.rope_theta);
-  const auto sliding = std::count_if(c.window.begin(), c.window.end(), [](int w) { return w > 0; });
-  if (sliding) text += cat(", sliding window ", *std::max_element(c.window.begin(), c.window.end()), " in ", sliding, " layers");
-  if (c.qk_norm) text += ", QK-norm";
-  if (c.attention_bias) text += c.output_bias ? ", biases" : ", QKV biases";
+  std::string text;
+  for (const auto& [kind, count] : counts) text += cat(text.empty() ? "" : " | ", count > 1 ? cat(count, " x ") : "", kind);
   return text;
 }
 
-std::map<std::string, std::string> kinds(const ModelConfig& c) {
-  const auto moe_layers = std::count(c.moe_layer.begin(), c.moe_layer.end(), true);
-  return {{"embedding", cat(c.vocab_size, " tokens of ", c.hidden_size, c.tie_word_embeddings ? ", tied to the head" : "")},
-          {"head", cat(c.vocab_size, " tokens")},
-          {"norms", cat("RMSNorm eps ", c.rms_norm_eps)},
-          {"attention", attention_kind(c)},
-          {"mlp", cat("SwiGLU ", c.intermediate_size, " in ", c.n_layers - moe_layers, " layers", c.mlp_bias ? ", biases" : "")},
-          {"router", cat("softmax top-", c.moe.k, c.moe.router.normalise ? ", normalised" : "")},
-          {"experts", cat(c.moe.n_experts, " SwiGLU experts of ", c.moe.intermediate_size, " in ", moe_layers, " layers")}};
+// One weight's share of every figure.
+void add(Anatomy& out, Anatomy::Component& component, const Census& census, const Census::Weight& weight, DType otherwise) {
+  const int64_t copies = weight.copies.count(), active = std::min(copies, weight.copies.active);
+  const int world = census.mesh().world;
+  for (const Part& part : weight.parts) {
+    const int64_t rows = part.rows.size(), columns = weight.is_vector ? 1 : weight.columns.size();
+    const int64_t bias = part.bias.empty() ? 0 : rows, each = rows * columns + bias;
+    component.parameters += copies * each;
+    component.active += active * each;
+    std::vector<int64_t> bytes_of_copy(static_cast<size_t>(world));  // at the type of the copy before
+    DType last = DType::i32;
+    for (int64_t e = 0; e < copies; ++e) {
+      const DType dtype = weight.is_vector ? DType::f32 : census.dtype(name_of_copy(part.weight, e), otherwise);
+      out.weight_bytes += rows * dtype_bytes(dtype, columns) + bias * 4;
+      if (dtype != last)
+        for (int r = 0; r < world; ++r)
+          bytes_of_copy[r] = Census::bytes(weight, part, r, dtype) + (bias ? part.rows.held(r).size() * 4 : 0);
+      last = dtype;
+      if (weight.copies.placement.ranks() > 1) {
+        const int holder = weight.copies.placement.rank_of[static_cast<size_t>(e)];
+        out.rank_weight_bytes[holder] += bytes_of_copy[holder];
+      } else {
+        for (int r = 0; r < world; ++r) out.rank_weight_bytes[r] += bytes_of_copy[r];
+      }
+    }
+  }
 }
 
 }  // namespace
 
-Anatomy anatomy(const ModelConfig& config, const Mesh& mesh, DType kv_dtype,
-                const std::function<DType(const WeightRule&)>& dtype_of) {
-  WeightTable table(config);
-  find_architecture(config.model_type).weights(table, config);
+Anatomy anatomy(const Census& census, DType kv_dtype, DType otherwise) {
+  const auto world = static_cast<size_t>(census.mesh().world);
   Anatomy out;
-  const auto kind = kinds(config);
+  out.rank_weight_bytes.assign(world, 0);
+  out.rank_kv_bytes_per_token.assign(world, 0);
   for (const char* name : {"embedding", "attention", "mlp", "router", "experts", "norms", "head"})
-    out.components.push_back({name, kind.at(name)});
-  out.rank_weight_bytes.assign(mesh.world, 0);
-
-  for (const WeightRule& rule : table.rules()) {
-    if (rule.slot == Slot::rope_factors) continue;  // a form of the config, not a parameter
-    const int64_t n = rule.rows * std::max<int64_t>(rule.cols, 1);
-    const std::string name = component_of(rule);
-    auto& component = *std::find_if(out.components.begin(), out.components.end(), [&](const auto& c) { return c.name == name; });
-    component.parameters += n;
-    // One expert stands for the k that a token meets: k of n_experts, exactly.
-    component.active += rule.expert < 0 ? n : rule.expert < config.moe.k ? n : 0;
-    const DType dtype = dtype_of(rule);
-    for (int r = 0; r < mesh.world; ++r) {
-      Mesh at = mesh;
-      at.rank = r;
-      out.rank_weight_bytes[r] += shard_bytes(rule, config, at, dtype);
-    }
-    out.weight_bytes += rule.cols ? rule.rows * dtype_bytes(dtype, rule.cols) : rule.rows * 4;
+    out.components.push_back({name, kinds(census, name)});
+  for (const Census::Weight& weight : census.weights()) {
+    const auto of = std::find_if(out.components.begin(), out.components.end(),
+                                 [&](const auto& component) { return component.name == weight.component; });
+    WEFT_CHECK(of != out.components.end(), "component ", weight.component);
+    add(out, *of, census, weight, otherwise);
   }
   std::erase_if(out.components, [](const auto& c) { return c.parameters == 0; });
   for (const auto& c : out.components) out.parameters += c.parameters, out.active += c.active;
 
-  const int64_t head_bytes = 2 * config.n_layers * config.head_dim * dtype_info(kv_dtype).block_bytes;
-  out.kv_bytes_per_token = config.n_kv_heads * head_bytes;
-  for (int r = 0; r < mesh.world; ++r)
-    out.rank_kv_bytes_per_token.push_back(shard_heads(config.n_heads, config.n_kv_heads, mesh.tp, r).kv.size() * head_bytes);
+  for (const Paged& paged : census.paged()) {
+    const int64_t head = dtype_bytes(kv_dtype, paged.k + paged.v);
+    out.kv_bytes_per_token += paged.heads.size() * head;
+    for (size_t r = 0; r < world; ++r)
+      out.rank_kv_bytes_per_token[r] += paged.heads.held(static_cast<int>(r)).size() * head;
+  }
   return out;
 }
 

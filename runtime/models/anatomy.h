@@ -1,21 +1,18 @@
 #pragma once
-// A model's size and needs, computed from its config and weight table alone: what `weft inspect` prints.
+// A model's size and needs, from what it declares alone: what `weft inspect` prints.
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <vector>
 
 #include "kernels/core/dtype.h"
-#include "parallel/mesh.h"
-#include "runtime/models/config.h"
-#include "runtime/models/weight_table.h"
+#include "runtime/weights/census.h"
 
 namespace weft {
 
 struct Anatomy {
   struct Component {
     std::string name;         // "attention", "experts", ...
-    std::string kind;         // "GQA 9 query / 3 KV heads of 64, RoPE plain"
+    std::string kind;         // "30 x GQA, 9 query and 3 KV heads of 64, RoPE plain theta 10000"
     int64_t parameters = 0;
     int64_t active = 0;       // per token
   };
@@ -27,8 +24,7 @@ struct Anatomy {
   std::vector<int64_t> rank_kv_bytes_per_token;
 };
 
-// dtype_of gives a rule's stored type. mesh.rank is ignored.
-Anatomy anatomy(const ModelConfig& config, const Mesh& mesh, DType kv_dtype,
-                const std::function<DType(const WeightRule&)>& dtype_of);
+// otherwise: the type of tensors that no checkpoint is there to tell.
+Anatomy anatomy(const Census& census, DType kv_dtype, DType otherwise);
 
 }  // namespace weft

@@ -1,15 +1,24 @@
-// Llama 2 and 3 (Touvron et al. 2023; Dubey et al. 2024): pre-RMSNorm, RoPE, GQA, SwiGLU. SmolLM2 is one of them.
+// Llama 2 and 3 (Touvron et al. 2023; Dubey et al. 2024): pre-RMSNorm, RoPE, GQA, SwiGLU. SmolLM2 is one of them. Mistral (Jiang
+// et al. 2023) is the same block with sliding-window attention.
 #include "runtime/models/architecture.h"
+#include "runtime/models/decoder.h"
 
-namespace weft::llama {
+namespace weft {
 
-void read(const ConfigReader& json, ModelConfig& config) {
-  read_decoder(json, config);
-  read_attention_bias(json, config);
-  config.mlp_bias = json.flag("mlp_bias");
-  config.window.assign(config.n_layers, 0);
+Model llama(const Build& b) {
+  const ConfigReader& c = b.config;
+  return decoder(b, [norm = read_norm(c), attention = read_attention(c), mlp = read_mlp(c)](const Build& layer, int) {
+    return std::make_unique<PreNorm<Mlp>>(layer, norm, attention, mlp);
+  });
 }
 
-extern const Architecture architecture = {"llama", read, decoder_weights, pre_norm_block, true};
+Model mistral(const Build& b) {
+  const ConfigReader& c = b.config;
+  AttentionForm attention = read_attention(c);
+  attention.window = read_window(c);
+  return decoder(b, [&, norm = read_norm(c), mlp = read_mlp(c)](const Build& layer, int) {
+    return std::make_unique<PreNorm<Mlp>>(layer, norm, attention, mlp);
+  });
+}
 
-}  // namespace weft::llama
+}  // namespace weft

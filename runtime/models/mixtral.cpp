@@ -1,23 +1,20 @@
 // Mixtral (Jiang et al. 2024): Mistral with a sparse mixture of SwiGLU experts, top-k of a softmax, renormalised.
 #include "runtime/models/architecture.h"
+#include "runtime/models/decoder.h"
 
-namespace weft::mixtral {
+namespace weft {
 
-void read(const ConfigReader& json, ModelConfig& config) {
-  read_decoder(json, config);
-  read_window(json, config);
-  config.moe.n_experts = static_cast<int>(json.integer("num_local_experts", 1, 65536));
-  config.moe.k = static_cast<int>(json.integer("num_experts_per_tok", 1, config.moe.n_experts));
-  config.moe.intermediate_size = config.intermediate_size;
-  config.moe.router = {RouterParams::Score::softmax_top_k, true};
-  config.moe_layer.assign(config.n_layers, true);
+Model mixtral(const Build& b) {
+  const ConfigReader& c = b.config;
+  AttentionForm attention = read_attention(c);
+  attention.window = read_window(c);
+  MoeForm moe = read_moe(c, "num_local_experts", "intermediate_size");
+  moe.router = {RouterParams::Score::softmax_top_k, true};
+  moe.gate = "w1", moe.up = "w3", moe.down = "w2";
+  return decoder(b, [&, norm = read_norm(c)](const Build& layer, int) {
+    const char* name = layer.stored("mlp.gate.weight") ? "mlp" : "block_sparse_moe";  // as transformers 5 calls it, or all files
+    return std::make_unique<PreNorm<Moe>>(layer, norm, attention, moe, name);
+  });
 }
 
-void weights(WeightTable& t, const ModelConfig& c) {
-  decoder_weights(t, c);
-  for (int i = 0; i < c.n_layers; ++i) moe_weights(t, c, i, "model.layers.{i}.block_sparse_moe.", "w1", "w3", "w2");
-}
-
-extern const Architecture architecture = {"mixtral", read, weights, pre_norm_block, true};
-
-}  // namespace weft::mixtral
+}  // namespace weft

@@ -1,18 +1,35 @@
 #pragma once
-// One rank's part of a model: its weights, and the forward pass of a ragged step over a paged KV cache.
+// One rank's part of a model: its blocks, the memory they point into, and the forward pass of a ragged step over a paged KV
+// cache.
 #include <memory>
-#include <span>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "parallel/expert_dispatch.h"
-#include "parallel/linear_tp.h"
-#include "parallel/mesh.h"
-#include "runtime/layers/step.h"
-#include "runtime/models/config.h"
-#include "runtime/weights/checkpoint.h"
+#include "runtime/layers/stream.h"
+#include "runtime/weights/census.h"
+#include "runtime/weights/model_files.h"
 
 namespace weft {
+
+// A part of a model that reads the stream and adds to it. Embedding, layers, and final norm with the logits: all are blocks.
+struct Block {
+  virtual ~Block() = default;
+  virtual void operator()(Stream& h) const = 0;
+};
+
+struct ModelInfo {
+  std::string model_type;
+  int64_t vocab_size = 0, hidden_size = 0;
+  int n_layers = 0;
+  int64_t max_position_embeddings = 0;
+  int64_t trained_length = 0;     // longest sequence it was trained for, after RoPE scaling
+  std::string dtype = "float32";  // the checkpoint's own type, in PyTorch's words
+  std::vector<int32_t> eos_token_ids;
+  std::optional<int32_t> bos_token_id;
+  int n_experts = 0;  // a layer; 0: dense
+  int max_tp = 1;     // ranks that can share its attention
+};
 
 // Largest step a model must be ready for; memory is sized from it once.
 struct StepLimits {
@@ -20,34 +37,26 @@ struct StepLimits {
   int64_t max_rows = 0;    // logit rows of a step
 };
 
-class Model {
- public:
-  virtual ~Model() = default;
+struct Model {
+  ModelInfo info;
+  std::vector<std::unique_ptr<Block>> stack;
+  std::vector<Paged> paged;       // by CacheId
+  std::vector<TableForm> tables;  // by TableId
+  std::unique_ptr<Weights> weights = std::make_unique<Weights>();
 
-  // Reads this rank's slices only. Ends by proving that no tensor is missing, unused or of the wrong shape.
-  static std::unique_ptr<Model> load(Checkpoint& checkpoint, const ModelConfig& config, const Mesh& mesh, ThreadPool& pool);
-
-  virtual const ModelConfig& config() const = 0;
-  // One layer's KV heads on this rank (>= 1) — the cache is (blocks, heads, head_dim, block) a layer.
-  virtual int kv_heads() const = 0;
-  virtual int64_t weight_bytes() const = 0;
-  virtual const RouterStats* router_stats() const = 0;  // nullptr: dense
-
-  // logits: (rows, vocab) f32 on rank 0; other ranks pass an empty tensor. kv: one PagedKv a layer.
-  virtual void forward(Tensor logits, const StepInput& step, std::span<const PagedKv> kv, Parallel& p) = 0;
-  // Bytes of workspace forward() takes at most.
-  virtual int64_t workspace(const StepLimits& limits, int ranks, Arithmetic a, int threads) const = 0;
+  // logits: (rows, vocab) f32 on rank 0; other ranks pass an empty tensor. kv: by CacheId.
+  void forward(Tensor logits, const StepInput& in, std::span<const PagedKv> kv, Parallel& p) const;
+  // Bytes of workspace that takes at most on this rank for steps within `limits`: what forward passes take that compute nothing.
+  int64_t workspace(const StepLimits& limits, const Mesh& mesh, Arithmetic a, ThreadPool& pool) const;
+  const RouterStats* router_stats() const { return weights->router.tokens_per_expert.empty() ? nullptr : &weights->router; }
 };
 
-// Reads and checks a model's config.json text: unknown architectures and contradictory or unsupported keys are refused
-// by name. The EOS ids of generation_config, if it names some, replace those of config.
-ModelConfig read_model_config(const std::string& config_json, const std::string& generation_config_json);
+// Builds the architecture that `files` name into `census`, which learns what it declares. Unknown architectures and
+// contradictory or unsupported keys are refused by name. What the modules point to is filled by Loader::read().
+Model make_model(Census& census, const ModelFiles& files);
 
-// The same of a checkpoint, and what only its tensors say: whether the head is the embedding, which biases a GGUF has.
-ModelConfig read_model_config(Checkpoint& checkpoint);
-// Every tensor of the architecture is there in its shape, and no other: missing, misshapen, unused ones and those of an
-// unreadable type are refused by name. Model::load() does this first.
-void check_tensors(const Checkpoint& checkpoint, const ModelConfig& config);
+// What it is, found by building it for one rank without weights.
+ModelInfo info_of(const ModelFiles& files);
 
 // All architectures Weft knows, for --help and errors.
 std::vector<std::string> known_model_types();

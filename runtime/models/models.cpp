@@ -1,89 +1,68 @@
-// The plain list of architectures. A new one is one file, one declaration and one entry here, and a golden.
+// The plain list of architectures.
 #include <array>
 #include <limits>
 
 #include "kernels/core/check.h"
 #include "runtime/models/architecture.h"
-#include "runtime/models/loader.h"
-#include "runtime/models/model.h"
-#include "runtime/weights/hf_config.h"
-#include "runtime/weights/tied_head.h"
 
 namespace weft {
+namespace {
 
-namespace llama { extern const Architecture architecture; }
-namespace mistral { extern const Architecture architecture; }
-namespace mixtral { extern const Architecture architecture; }
-namespace qwen2 { extern const Architecture architecture; }
-namespace qwen3 { extern const Architecture architecture; }
-namespace qwen3_moe { extern const Architecture architecture; }
-
-std::span<const Architecture> architectures() {
-  static const std::array list = {llama::architecture, mistral::architecture, mixtral::architecture,
-                                  qwen2::architecture, qwen3::architecture,   qwen3_moe::architecture};
-  return list;
-}
-
-std::vector<std::string> known_model_types() {
-  std::vector<std::string> names;
-  for (const Architecture& a : architectures()) names.push_back(a.model_type);
-  return names;
-}
+struct Architecture {
+  const char* model_type;
+  Model (*make)(const Build& b);
+};
+constexpr std::array kArchitectures = {Architecture{"llama", llama},     Architecture{"mistral", mistral},
+                                       Architecture{"mixtral", mixtral}, Architecture{"qwen2", qwen2},
+                                       Architecture{"qwen3", qwen3},     Architecture{"qwen3_moe", qwen3_moe}};
 
 const Architecture& find_architecture(const std::string& model_type) {
-  for (const Architecture& a : architectures())
+  for (const Architecture& a : kArchitectures)
     if (a.model_type == model_type) return a;
   WEFT_CHECK(false, "no architecture for the config class ", model_type);
   __builtin_unreachable();
 }
 
-namespace {
-
 // As transformers has it: where generation_config.json says what ends an answer, config.json is not asked.
-void read_token_ids(const ConfigReader& json, const ConfigReader& generation, ModelConfig& config) {
+void read_token_ids(const ModelFiles& files, ModelInfo& info) {
   constexpr int64_t kAny = std::numeric_limits<int32_t>::max();
-  if (json.has("bos_token_id")) config.bos_token_id = static_cast<int32_t>(json.integer("bos_token_id", -kAny, kAny));
   const char* eos = "eos_token_id";
-  const bool in_config = json.has(eos), in_generation = generation.has(eos);
-  const auto ids = in_generation ? generation.integers(eos) : in_config ? json.integers(eos) : std::vector<int64_t>();
+  if (files.config.has("bos_token_id"))
+    info.bos_token_id = static_cast<int32_t>(files.config.integer("bos_token_id", -kAny, kAny));
+  const bool in_config = files.config.has(eos), in_generation = files.generation.has(eos);
+  const auto ids = in_generation ? files.generation.integers(eos) : in_config ? files.config.integers(eos) : std::vector<int64_t>();
   for (const int64_t id : ids) {
-    if (id < 0 || id >= config.vocab_size)
-      bad_input("eos_token_id ", id, " is outside the vocabulary of ", config.vocab_size);
-    config.eos_token_ids.push_back(static_cast<int32_t>(id));
+    if (id < 0 || id >= info.vocab_size) bad_input("eos_token_id ", id, " is outside the vocabulary of ", info.vocab_size);
+    info.eos_token_ids.push_back(static_cast<int32_t>(id));
   }
 }
 
 }  // namespace
 
-ModelConfig read_model_config(const std::string& config_json, const std::string& generation_config_json) {
-  const ConfigReader json = read_hf_config(config_json);
-  ModelConfig config;
-  config.model_type = json.text("model_type");
-  find_architecture(config.model_type).read(json, config);
-  if (config.moe_layer.empty()) config.moe_layer.assign(config.n_layers, false);
-  read_token_ids(json, ConfigReader(generation_config_json, "generation_config.json"), config);
-  json.finish();
-  return config;
+std::vector<std::string> known_model_types() {
+  std::vector<std::string> names;
+  for (const Architecture& a : kArchitectures) names.push_back(a.model_type);
+  return names;
 }
 
-ModelConfig read_model_config(Checkpoint& checkpoint) {
-  ModelConfig config = read_model_config(checkpoint.config_json(), checkpoint.generation_config_json());
-  if (checkpoint.is_gguf()) {
-    const auto has = [&](const char* module) { return checkpoint.has(cat("blk.0.", module, ".bias")); };
-    config.attention_bias |= has("attn_q") || has("attn_k") || has("attn_v");
-    config.output_bias |= has("attn_output");
-    config.mlp_bias |= has("ffn_gate") || has("ffn_up") || has("ffn_down");
-  } else if (config.tie_word_embeddings && !head_is_embedding(checkpoint)) {
-    config.tie_word_embeddings = false;
-    config.head_differs = true;
-  }
-  return config;
+ModelInfo info_of(const ModelFiles& files) {
+  Census census;
+  return make_model(census, files).info;
 }
 
-void check_tensors(const Checkpoint& checkpoint, const ModelConfig& config) {
-  WeightTable table(config);
-  find_architecture(config.model_type).weights(table, config);
-  check_complete(checkpoint, config, table);
+Model make_model(Census& census, const ModelFiles& files) {
+  Build b(census, files.config);
+  b.ignore("rope_freqs.weight");  // of a GGUF; ModelFiles has read it
+  Model model = find_architecture(files.model_type).make(b);
+  model.info.model_type = files.model_type;
+  model.info.n_experts = census.n_experts();
+  model.info.max_tp = census.max_tp();
+  read_token_ids(files, model.info);
+  files.config.finish();
+  model.paged = census.paged();
+  model.tables = census.tables();
+  model.weights = census.take_weights();
+  return model;
 }
 
 }  // namespace weft

@@ -25,7 +25,7 @@ void apply(Engine& engine, const EngineCommand& command, const std::function<voi
 
 EngineReady describe(const Engine& engine) {
   const EngineInfo& info = engine.info();
-  const ModelConfig& model = engine.model();
+  const ModelInfo& model = engine.model();
   return {.model_type = model.model_type,
           .mesh = info.mesh.describe(),
           .dtype = name(info.arithmetic),
@@ -34,7 +34,7 @@ EngineReady describe(const Engine& engine) {
           .max_model_len = info.max_model_len,
           .hidden_size = model.hidden_size,
           .n_layers = model.n_layers,
-          .n_experts = model.moe.n_experts,
+          .n_experts = model.n_experts,
           .threads = info.threads,
           .weight_bytes = info.weight_bytes,
           .kv_bytes = info.kv_bytes,

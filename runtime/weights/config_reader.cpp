@@ -104,6 +104,12 @@ std::string ConfigReader::one_of(const std::string& key, std::initializer_list<c
   bad_input(state_->what, ": ", spelled(key), " ", in_quotes(value), " is not supported; known are ", known);
 }
 
+std::vector<double> ConfigReader::numbers(const std::string& key) const {
+  const auto is_number = [](const json& v) { return v.is_number(); };
+  return state_->get(spelled(key), "a list of numbers", [&](const json& v) { return is_list_of(is_number, v); })
+      .get<std::vector<double>>();
+}
+
 std::vector<int64_t> ConfigReader::integers(const std::string& key) const {
   const json& value = state_->get(spelled(key), "an integer or a list of integers",
                                   [](const json& v) { return is_integer(v) || is_list_of(is_integer, v); });

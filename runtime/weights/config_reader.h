@@ -34,6 +34,7 @@ class ConfigReader {
   bool flag(const std::string& key) const;
   std::string text(const std::string& key) const;
   std::string one_of(const std::string& key, std::initializer_list<const char*> allowed) const;
+  std::vector<double> numbers(const std::string& key) const;
   std::vector<int64_t> integers(const std::string& key) const;  // one integer counts as a list of one
   std::vector<std::string> texts(const std::string& key) const;
   ConfigReader object(const std::string& key) const;  // the same child each time

@@ -112,12 +112,11 @@ LlamaFamilyShape read_llama_family(const std::string& config_json) {
     bad_input("config.json: head_dim ", shape.head_dim, " is not an even number from 2");
   if (model_type == "mixtral") {
     shape.n_experts = integer(config, "num_local_experts");
-    shape.experts = {"block_sparse_moe.experts.", "w1", "w3", "w2"};
   } else if (model_type == "qwen3_moe") {
     check_qwen3_moe(config);
     shape.n_experts = integer(config, "num_experts");
-    shape.experts = {"mlp.experts.", "gate_proj", "up_proj", "down_proj"};
   }
+  shape.experts = expert_names(model_type);
   if (shape.n_experts > kMaxExperts)
     bad_input("config.json describes ", shape.n_experts, " experts; at most ", kMaxExperts, " are possible");
   shape.tie_word_embeddings = flag(config, "tie_word_embeddings");

@@ -113,7 +113,7 @@ OutputTensor stack_experts(const Checkpoint& source, const LlamaFamilyShape& sha
                            const char* gguf) {
   OutputTensor stacked{cat("blk.", layer, ".", gguf, ".weight"), {}, {}, {}};
   for (int64_t e = 0; e < shape.n_experts; ++e) {
-    stacked.sources.push_back(cat("model.layers.", layer, ".", shape.experts.module, e, ".", matrix, ".weight"));
+    stacked.sources.push_back(cat("model.layers.", layer, ".", shape.experts.module, ".", e, ".", matrix, ".weight"));
     const TensorInfo& info = source.info(stacked.sources.back());
     if (e > 0 && info.shape != source.info(stacked.sources.front()).shape)
       bad_input(source.path(), ": tensor ", stacked.sources.back(), " has another shape than expert 0's");
@@ -124,7 +124,7 @@ OutputTensor stack_experts(const Checkpoint& source, const LlamaFamilyShape& sha
 }
 
 bool is_expert(const std::string& name, const LlamaFamilyShape& shape) {
-  return shape.n_experts > 0 && name.find("." + shape.experts.module) != name.npos;
+  return shape.n_experts > 0 && name.find("." + shape.experts.module + ".") != name.npos;
 }
 
 std::vector<OutputTensor> plan_hugging_face(const Checkpoint& source, const LlamaFamilyShape& shape) {

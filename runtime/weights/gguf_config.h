@@ -21,9 +21,7 @@ struct LlamaFamilyShape {
   std::string architecture;  // GGUF's
   int64_t n_layers = 0, head_dim = 0;
   int64_t n_experts = 0;  // 0: dense
-  struct Experts {
-    std::string module, gate, up, down;  // model.layers.L.MODULE E.GATE.weight
-  } experts;
+  ExpertNames experts;
   bool tie_word_embeddings = false;
   double rope_theta = 10000;
   std::optional<Llama3Rope> llama3_rope;

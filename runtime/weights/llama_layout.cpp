@@ -53,8 +53,18 @@ std::optional<std::string> llama_gguf_name(const std::string& hugging_face) {
   return translate(hugging_face, &Names::hugging_face, &Names::gguf, kHuggingFaceLayer, kGgufLayer);
 }
 
-std::optional<std::string> llama_hugging_face_name(const std::string& gguf) {
-  return translate(gguf, &Names::gguf, &Names::hugging_face, kGgufLayer, kHuggingFaceLayer);
+std::optional<std::string> llama_hugging_face_name(const std::string& gguf, const std::string& model_type) {
+  std::optional<std::string> name = translate(gguf, &Names::gguf, &Names::hugging_face, kGgufLayer, kHuggingFaceLayer);
+  constexpr std::string_view kRouter = ".block_sparse_moe.gate.";  // the first of the table's two names for it
+  if (const size_t at = name ? name->find(kRouter) : std::string::npos; at != std::string::npos && model_type != "mixtral")
+    name->replace(at, kRouter.size(), ".mlp.gate.");
+  return name;
+}
+
+ExpertNames expert_names(const std::string& model_type) {
+  if (model_type == "mixtral") return {"block_sparse_moe.experts", "w1", "w3", "w2"};
+  if (model_type == "qwen3_moe") return {"mlp.experts", "gate_proj", "up_proj", "down_proj"};
+  return {};
 }
 
 bool is_rope_projection(const std::string& gguf_name) {

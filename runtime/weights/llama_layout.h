@@ -11,7 +11,14 @@ namespace weft {
 // model.layers.3.self_attn.q_proj.weight <-> blk.3.attn_q.weight. Nothing for a name outside the family and
 // for the tensors of single experts, which GGUF stacks.
 std::optional<std::string> llama_gguf_name(const std::string& hugging_face);
-std::optional<std::string> llama_hugging_face_name(const std::string& gguf);
+// model_type tells what a router is called.
+std::optional<std::string> llama_hugging_face_name(const std::string& gguf, const std::string& model_type);
+
+// What the experts of a layer are called: model.layers.L.MODULE.E.GATE.weight. Of a model without experts: all empty.
+struct ExpertNames {
+  std::string module, gate, up, down;
+};
+ExpertNames expert_names(const std::string& model_type);
 
 // True for q and k projections (weight or bias, GGUF names), whose rows the GGUF architecture "llama" stores
 // in the order of interleaved RoPE pairs: its row 2 i + j of a head is Hugging Face's row i + j * head_dim /

@@ -52,7 +52,7 @@ class DenseModel {
     for (const auto& [name, info] : source_->tensors()) {
       if (is_quantised(info.dtype)) quantised_ = true;
       if (name == kRopeFreqs || (shape_.tie_word_embeddings && name == "lm_head.weight")) continue;
-      const auto translated = source_->is_gguf() ? llama_hugging_face_name(name) : name;
+      const auto translated = source_->is_gguf() ? llama_hugging_face_name(name, "llama") : name;
       if (!translated || name.ends_with(".bias"))
         bad_input(path, ": tensor ", in_quotes(name), " has no place in Mixtral's form");
       stored_names_[*translated] = name;

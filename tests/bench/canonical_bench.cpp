@@ -26,7 +26,7 @@ struct Product {
 class LayerProducts {
  public:
   LayerProducts(DType dtype, Arithmetic a, int64_t rows, ThreadPool& pool) : arithmetic_(a), rows_(rows), pool_(pool) {
-    const KPlan o = SplitSum::make(Units::heads(kHeads, kHeadDim), 1, 0).plan,
+    const KPlan o = SplitSum::make(Units::even(kHeads, kHeadDim), 1, 0).plan,
                 down = SplitSum::make(Units::mlp(kMlp), 1, 0).plan;
     products_ = {{(kHeads + 2 * kKvHeads) * kHeadDim, kHidden, KPlan::sequential(kHidden)},
                  {kHidden, kHeads * kHeadDim, o},

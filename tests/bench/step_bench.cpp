@@ -16,30 +16,24 @@ namespace {
 constexpr int kSequences = 256, kBlockSize = 32;
 constexpr int64_t kVocab = 8;
 
-class NoModel final : public Model {
- public:
-  NoModel() {
-    config_.model_type = "none";
-    config_.vocab_size = kVocab;
-    config_.n_layers = config_.n_heads = config_.n_kv_heads = 1;
-    config_.head_dim = 2;
-    config_.max_position_embeddings = 1 << 20;
-  }
-  const ModelConfig& config() const override { return config_; }
-  int kv_heads() const override { return 1; }
-  int64_t weight_bytes() const override { return 0; }
-  const RouterStats* router_stats() const override { return nullptr; }
-  int64_t workspace(const StepLimits&, int, Arithmetic, int) const override { return 0; }
-  void forward(Tensor logits, const StepInput&, std::span<const PagedKv>, Parallel& p) override {
-    if (logits.data) std::memset(logits.data, 0, static_cast<size_t>(logits.bytes()));
+struct NoBlock final : Block {
+  void operator()(Stream& h) const override {
+    const Step& s = h.step();
+    if (s.p.context.dry()) return;
+    if (s.logits.data) std::memset(s.logits.data, 0, static_cast<size_t>(s.logits.bytes()));
     const std::byte here{};
-    std::vector<std::byte> all(static_cast<size_t>(p.comm.size()));
-    p.comm.all_gather_v(all, std::span(&here, 1), std::vector<int64_t>(all.size(), 1));
+    std::vector<std::byte> all(static_cast<size_t>(s.p.comm.size()));
+    s.p.comm.all_gather_v(all, std::span(&here, 1), std::vector<int64_t>(all.size(), 1));
   }
-
- private:
-  ModelConfig config_;
 };
+
+Model no_model() {
+  Model model;
+  model.info = {.model_type = "none", .vocab_size = kVocab, .n_layers = 1, .max_position_embeddings = 1 << 20};
+  model.paged.push_back({Dim::whole(1), 2, 2});
+  model.stack.push_back(std::make_unique<NoBlock>());
+  return model;
+}
 
 Settings settings(const RankComm& comm, int64_t blocks) {
   Settings s;
@@ -55,7 +49,7 @@ Settings settings(const RankComm& comm, int64_t blocks) {
 
 std::unique_ptr<StepEngine> make_engine(RankComm comm, int64_t blocks) {
   const Settings s = settings(comm, blocks);
-  return std::make_unique<StepEngine>(std::make_unique<NoModel>(), std::make_unique<ThreadPool>(1), s, std::move(comm));
+  return std::make_unique<StepEngine>(no_model(), std::make_unique<ThreadPool>(1), s, std::move(comm));
 }
 
 // Sequences that fill all but the last of their blocks, each with ids of its own, after their first token.

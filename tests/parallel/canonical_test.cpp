@@ -47,7 +47,7 @@ std::vector<float> run_plan(const KPlan& plan, const float* columns) {
   return outputs;
 }
 
-Units one_column_units(int count) { return Units::heads(count, 1); }
+Units one_column_units(int count) { return Units::even(count, 1); }
 
 // Values whose sum depends strongly on the order.
 std::vector<float> wild_values(int count, uint32_t seed) {
@@ -97,11 +97,11 @@ TEST(Canonical, SubtreesOfARunAreMaximalAndComplete) {
 }
 
 TEST(Canonical, ColumnsAreCountedFromTheRun) {
-  Units units{{0, 192, 384, 600}};
+  const Units units = Units::even(3, 200);
   const KPlan plan = canonical_plan(units, {1, 3});
   ASSERT_EQ(plan.steps.size(), 2u);
   EXPECT_EQ(plan.steps[0].k_begin, 0);
-  EXPECT_EQ(plan.steps[1].k_end, 408);
+  EXPECT_EQ(plan.steps[1].k_end, 400);
   EXPECT_EQ(plan.outputs, 2);  // the tree over three is (0, 1), 2: units 1 and 2 are not siblings
   EXPECT_EQ(canonical_plan(units, {2, 2}).outputs, 0);
 }

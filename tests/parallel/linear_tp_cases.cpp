@@ -12,28 +12,21 @@ std::vector<TokenShard> both_forms(int64_t tokens, Communicator& comm) {
   return {TokenShard::all(tokens), TokenShard::sharded(tokens, comm.size(), comm.rank())};
 }
 
-RowParallel make_row_parallel(const Matrix& w, const Units& units, const std::vector<float>& bias, int ranks, int rank) {
-  RowParallel row;
-  row.sum = SplitSum::make(units, ranks, rank);
-  const Range columns = units.range(split_evenly(units.count(), ranks, rank));
-  if (columns.size() > 0) row.weight = w.block({0, w.rows}, columns).packed();
-  row.bias = bias;
-  return row;
-}
-
 // This rank's own rows of x w^T + bias.
 Matrix run_row_parallel(Communicator& comm, const Matrix& x, const Matrix& w, const Units& units,
                         const std::vector<float>& bias, const TokenShard& shard, Arithmetic a) {
-  const RowParallel row = make_row_parallel(w, units, bias, comm.size(), comm.rank());
-  Matrix own = x.block({0, x.rows}, units.range(split_evenly(units.count(), comm.size(), comm.rank())));
-  RankContext context(comm, a, row_parallel_workspace(row.sum, x.rows, w.rows, own.cols, a, 2), 2);
+  const SplitSum sum = SplitSum::make(units, comm.size(), comm.rank());
+  const Range columns = units.range(split_evenly(units.count(), comm.size(), comm.rank()));
+  const PackedMatrix packed = columns.size() > 0 ? w.block({0, w.rows}, columns).packed() : PackedMatrix();
+  Matrix own = x.block({0, x.rows}, columns);
+  RankContext context(comm, a, row_parallel_workspace(sum, x.rows, w.rows, own.cols, a, 2), 2);
   Matrix out(shard.own.size(), w.rows);
-  row_parallel(out.tensor(), own.tensor(), row, shard, context.parallel);
+  row_parallel(out.tensor(), own.tensor(), packed, sum, bias, shard, context.parallel);
   return out;
 }
 
 void check_row_parallel(RankComm& ranks, const Units& units, int64_t tokens, bool with_bias, Arithmetic a) {
-  const int64_t k = units.bounds.back(), n = 45;
+  const int64_t k = units.size(), n = 45;
   const Matrix x = random_matrix(tokens, k, 1), w = random_matrix(n, k, 2);
   const std::vector<float> bias = with_bias ? random_matrix(1, n, 3).values : std::vector<float>{};
   RankComm alone = single_rank();
@@ -48,12 +41,12 @@ void check_row_parallel(RankComm& ranks, const Units& units, int64_t tokens, boo
 void row_parallel_has_the_bits_of_one_rank(RankComm& ranks) {
   const Units slices{{0, 192, 384, 600}}, one{{0, 70}};
   for (const int64_t tokens : {1, 2, 3, 7, 33}) {
-    check_row_parallel(ranks, Units::heads(9, 16), tokens, false, Arithmetic::f32);
+    check_row_parallel(ranks, Units::even(9, 16), tokens, false, Arithmetic::f32);
     check_row_parallel(ranks, slices, tokens, true, Arithmetic::f32);
     check_row_parallel(ranks, one, tokens, true, Arithmetic::f32);  // most ranks own nothing
   }
   for (const Arithmetic a : {Arithmetic::bf16, Arithmetic::q8}) {
-    check_row_parallel(ranks, Units::heads(9, 16), 5, true, a);
+    check_row_parallel(ranks, Units::even(9, 16), 5, true, a);
     check_row_parallel(ranks, slices, 5, false, a);
   }
 }
@@ -141,7 +134,7 @@ void split_experts_have_the_bits_of_whole_ones(RankComm& ranks) {
 
 void reduction_traffic_is_what_the_plan_says(RankComm& ranks) {
   Communicator& comm = *ranks.tensors;
-  const Units units = Units::heads(9, 16);
+  const Units units = Units::even(9, 16);
   const SplitSum sum = SplitSum::make(units, comm.size(), comm.rank());
   const Matrix x = random_matrix(10, 144, 1), w = random_matrix(30, 144, 2);
   for (const TokenShard& shard : both_forms(10, comm)) {

@@ -10,7 +10,7 @@ namespace {
 
 constexpr int64_t kColumns = 96, kRows = 130, kOut = 40;
 
-std::vector<float> run_grouped(GroupedLinear& op, std::vector<float> x, const std::vector<PackedMatrix>& w,
+std::vector<float> run_grouped(GroupedLinearOp& op, std::vector<float> x, const std::vector<PackedMatrix>& w,
                                const std::vector<int32_t>& offsets, const KPlan& plan, Arithmetic a, int threads) {
   const int64_t rows = static_cast<int64_t>(x.size()) / kColumns;
   std::vector<float> y(static_cast<size_t>(plan.outputs * rows * kOut), -777.0f);

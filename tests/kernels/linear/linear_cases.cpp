@@ -71,7 +71,7 @@ std::vector<float> random_input(int64_t rows, int64_t k, uint32_t seed) {
   return x;
 }
 
-std::vector<float> run(Linear& op, const std::vector<float>& x, const PackedMatrix& w, const KPlan& plan, Arithmetic a,
+std::vector<float> run(LinearOp& op, const std::vector<float>& x, const PackedMatrix& w, const KPlan& plan, Arithmetic a,
                        int threads) {
   const int64_t rows = w.k() ? static_cast<int64_t>(x.size()) / w.k() : 3;
   std::vector<float> input = x, y(static_cast<size_t>(plan.outputs * rows * w.n()), -777.0f);

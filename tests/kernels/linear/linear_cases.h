@@ -27,7 +27,7 @@ PackedMatrix random_matrix(DType dtype, int64_t n, int64_t k, int64_t k_offset, 
 std::vector<float> random_input(int64_t rows, int64_t k, uint32_t seed);
 
 // y of (plan.outputs, rows, n()) by `op`, in `threads` threads.
-std::vector<float> run(Linear& op, const std::vector<float>& x, const PackedMatrix& w, const KPlan& plan, Arithmetic a,
+std::vector<float> run(LinearOp& op, const std::vector<float>& x, const PackedMatrix& w, const KPlan& plan, Arithmetic a,
                        int threads = 1);
 
 // Whether two results are the same bits, where any NaN equals any other.

@@ -29,7 +29,7 @@ Settings settings(int64_t kv_blocks = 40, int max_seqs = 8, int64_t max_tokens =
 std::unique_ptr<StepEngine> make_engine(Settings s, RankComm comm, FakeFaults faults = {}) {
   s.mesh.world = s.mesh.tp = comm.host->size();
   s.mesh.rank = comm.host->rank();
-  return std::make_unique<StepEngine>(std::make_unique<FakeModel>(faults), std::make_unique<ThreadPool>(1), s,
+  return std::make_unique<StepEngine>(fake_model(faults), std::make_unique<ThreadPool>(1), s,
                                       std::move(comm));
 }
 
@@ -180,7 +180,7 @@ TEST(Engine, StopsAtEosUnlessAskedNotTo) {
   const Answer free = run(*engine).at(0);
   ASSERT_EQ(free.ids.size(), 100u);
   EXPECT_EQ(free.finish, FinishReason::length);
-  const auto eos = std::find(free.ids.begin(), free.ids.end(), FakeModel::kEos);
+  const auto eos = std::find(free.ids.begin(), free.ids.end(), FakeBlock::kEos);
   ASSERT_NE(eos, free.ids.end()) << "the prompt never leads to EOS: choose another";
   request.ignore_eos = false;
   engine->submit(request);
@@ -313,12 +313,12 @@ TEST(Engine, ScoreGivesTheLogitsThatGenerationSees) {
   std::vector<TokenEvent> events;
   while (events.empty()) events = engine->step();
   const TokenEvent& answer = events[0];
-  std::vector<float> logits(ids.size() * FakeModel::kVocab);
+  std::vector<float> logits(ids.size() * FakeBlock::kVocab);
   engine->score(ids, logits.data());
   Fingerprint last;
-  last.add(std::span(logits).last(FakeModel::kVocab));
+  last.add(std::span(logits).last(FakeBlock::kVocab));
   EXPECT_EQ(last.value(), answer.fingerprint);
-  const std::span row(logits.data() + (ids.size() - 1) * FakeModel::kVocab, FakeModel::kVocab);
+  const std::span row(logits.data() + (ids.size() - 1) * FakeBlock::kVocab, FakeBlock::kVocab);
   EXPECT_EQ(std::max_element(row.begin(), row.end()) - row.begin(), answer.token);
   EXPECT_TRUE(std::equal(row.begin(), row.end(), answer.logits.begin(), answer.logits.end()));
   EXPECT_EQ(engine->stats().free_blocks, 40);

@@ -15,47 +15,38 @@ struct FakeFaults {
   int rank = 0;  // where it throws
 };
 
-class FakeModel final : public Model {
+// The one block of the model.
+class FakeBlock final : public Block {
  public:
   static constexpr int64_t kVocab = 23;
   static constexpr int32_t kEos = 22;
+  static constexpr int64_t kHeads = 3;
 
-  explicit FakeModel(FakeFaults faults = {}) : faults_(faults) {
-    config_.model_type = "fake";
-    config_.vocab_size = kVocab;
-    config_.n_layers = 2;
-    config_.n_heads = config_.n_kv_heads = 3;
-    config_.head_dim = 2;
-    config_.max_position_embeddings = 100;
-    config_.eos_token_ids = {kEos};
-  }
+  explicit FakeBlock(FakeFaults faults) : faults_(faults) {}
 
-  const ModelConfig& config() const override { return config_; }
-  int kv_heads() const override { return 3; }
-  int64_t weight_bytes() const override { return 0; }
-  const RouterStats* router_stats() const override { return nullptr; }
-  int64_t workspace(const StepLimits&, int, Arithmetic, int) const override { return 0; }
-
-  void forward(Tensor logits, const StepInput& step, std::span<const PagedKv> kv, Parallel& p) override {
+  void operator()(Stream& h) const override {
+    const Step& s = h.step();
+    const StepInput& step = s.in;
+    if (s.p.context.dry()) return;
     for (int64_t row = 0; row < step.ids.dim(0); ++row) {
       const int32_t token = step.ids.as<int32_t>()[row];
-      if (token == faults_.throw_on_token && p.comm.rank() == faults_.rank) throw std::runtime_error("fake fault");
-      *cell(kv, step.slots.as<int32_t>()[row]) = static_cast<float>(token + 1);
+      if (token == faults_.throw_on_token && s.p.comm.rank() == faults_.rank) throw std::runtime_error("fake fault");
+      *cell(s.kv, step.slots.as<int32_t>()[row]) = static_cast<float>(token + 1);
     }
     size_t sequence = 0;
     for (int64_t i = 0; i < step.logit_rows.dim(0); ++i) {
       const int32_t row = step.logit_rows.as<int32_t>()[i];
       while (step.batch.row_offsets[sequence + 1] <= row) ++sequence;
-      const uint64_t h = history(step, sequence, row, kv);
-      check_equal_on_all_ranks(h, p.comm);
-      if (logits.data) write_logits(logits.slice(i, i + 1).as<float>(), h, step.ids.as<int32_t>()[row]);
+      const uint64_t hash = history(step, sequence, row, s.kv);
+      check_equal_on_all_ranks(hash, s.p.comm);
+      if (s.logits.data) write_logits(Tensor(s.logits).slice(i, i + 1).as<float>(), hash, step.ids.as<int32_t>()[row]);
     }
   }
 
  private:
   float* cell(std::span<const PagedKv> kv, int64_t slot) const {
     const int64_t size = kv[1].block_size();  // one value a position: last layer, last head, last element
-    return kv[1].v.as<float>() + ((slot / size * 3 + 2) * size + slot % size) * 2 + 1;
+    return kv[1].v.as<float>() + ((slot / size * kHeads + 2) * size + slot % size) * 2 + 1;
   }
 
   uint64_t history(const StepInput& step, size_t sequence, int32_t row, std::span<const PagedKv> kv) const {
@@ -86,8 +77,20 @@ class FakeModel final : public Model {
     for (const uint64_t other : all) WEFT_CHECK_EQ(other, h);
   }
 
-  ModelConfig config_;
   FakeFaults faults_;
 };
+
+inline Model fake_model(FakeFaults faults = {}) {
+  Model model;
+  model.info = {.model_type = "fake",
+                .vocab_size = FakeBlock::kVocab,
+                .n_layers = 2,
+                .max_position_embeddings = 100,
+                .trained_length = 100,
+                .eos_token_ids = {FakeBlock::kEos}};
+  model.paged.assign(2, {Dim::whole(FakeBlock::kHeads), 2, 2});
+  model.stack.push_back(std::make_unique<FakeBlock>(faults));
+  return model;
+}
 
 }  // namespace weft

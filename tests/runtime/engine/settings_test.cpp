@@ -5,6 +5,7 @@
 
 #include "kernels/core/check.h"
 #include "kernels/core/thread_pool.h"
+#include "runtime/layers/forms.h"
 
 namespace weft {
 namespace {
@@ -21,11 +22,10 @@ class FakeCheckpoint final : public Checkpoint {
   std::string generation_config_json() const override { return "{}"; }
 };
 
-ModelConfig model() {
-  ModelConfig config;
-  config.n_heads = 9;
-  config.n_kv_heads = 3;
-  config.max_position_embeddings = 20000;
+ModelInfo model() {
+  ModelInfo config;
+  config.max_tp = 9;
+  config.max_position_embeddings = config.trained_length = 20000;
   return config;
 }
 
@@ -63,14 +63,13 @@ TEST(Resolve, TakesWhatIsAsked) {
 
 // max_position_embeddings as published by Llama 2, Llama 3.1, a linear one, Qwen2.5 with its card's YaRN, DeepSeek-V2's kind.
 TEST(TrainedLength, IsThatAfterScaling) {
-  using Type = RopeConfig::Type;
+  using Type = RopeForm::Type;
   const auto length = [](int64_t positions, Type type, double factor, int64_t original) {
-    ModelConfig config;
-    config.max_position_embeddings = positions;
-    config.rope.type = type;
-    config.rope.factor = factor;
-    config.rope.original_max_position_embeddings = original;
-    return trained_length(config);
+    RopeForm rope;
+    rope.type = type;
+    rope.factor = factor;
+    rope.original_max_position_embeddings = original;
+    return trained_length(positions, rope);
   };
   EXPECT_EQ(length(4096, Type::plain, 1, 0), 4096);
   EXPECT_EQ(length(131072, Type::llama3, 8, 8192), 131072);
@@ -120,7 +119,7 @@ TEST(AffordableBlocks, AreThoseNeededOrThoseThatFit) {
   s.max_model_len = 100;
   s.max_seqs = 3;
   s.block_size = 16;
-  const KvShape shape{.n_layers = 2, .kv_heads = 1, .head_dim = 8, .block_size = 16, .dtype = DType::f16};
+  const KvShape shape{.layers = {2, {Dim::whole(1), 8, 8}}, .block_size = 16, .dtype = DType::f16};
   ASSERT_EQ(shape.block_bytes(), 2 * 2 * 8 * 16 * 2);
   EngineConfig config;
   const int64_t block = shape.block_bytes();
@@ -138,7 +137,7 @@ TEST(AffordableBlocks, AreWhatWeightsLeave) {
   s.max_model_len = 8192;
   s.max_seqs = 64;
   s.block_size = 16;
-  const KvShape shape{.n_layers = 2, .kv_heads = 1, .head_dim = 8, .block_size = 16, .dtype = DType::f16};
+  const KvShape shape{.layers = {2, {Dim::whole(1), 8, 8}}, .block_size = 16, .dtype = DType::f16};
   const int64_t block = shape.block_bytes();
   const MemoryLimit share{64 * block, 60 * block, "/sys/fs/cgroup/box/memory.max"};
   EngineConfig config;

@@ -180,6 +180,29 @@ TEST_F(CheckpointForms, OneTensorAnExpertAsIn2023) {
   EXPECT_EQ(logits(gguf("old.gguf", stacked, tensors)), logits(stacked));
 }
 
+// As transformers 5 holds them in memory: gate above up, expert behind expert, the router under mlp.
+TEST_F(CheckpointForms, FusedExperts) {
+  const std::string golden = read_golden("mixtral").model_path;
+  Tensors fused;
+  for (const auto& [name, tensor] : tensors_of(golden)) {
+    const size_t module = name.find("block_sparse_moe.");
+    if (module == name.npos) {
+      fused[name] = tensor;
+      continue;
+    }
+    const std::string layer = name.substr(0, module) + "mlp.";
+    if (name.ends_with("gate.weight")) fused[layer + "gate.weight"] = tensor;
+    if (!name.ends_with("w1.weight") && !name.ends_with("w2.weight")) continue;
+    const bool down = name.ends_with("w2.weight");
+    Stored& all = fused[layer + (down ? "experts.down_proj" : "experts.gate_up_proj")];
+    all.bytes += tensor.bytes;  // names ascend with the expert, of which there are fewer than ten
+    if (!down) all.bytes += tensors_of(golden).at(name.substr(0, name.size() - 9) + "w3.weight").bytes;
+    const int64_t experts = all.info.shape.empty() ? 1 : all.info.shape[0] + 1;
+    all.info = {tensor.info.dtype, {experts, tensor.info.shape[0] * (down ? 1 : 2), tensor.info.shape[1]}};
+  }
+  EXPECT_EQ(logits(directory(fused, "mixtral")), logits(golden));
+}
+
 TEST_F(CheckpointForms, BiasesOnQueriesKeysAndValuesOnly) {
   const std::string biased = converted("llama_bias");
   Tensors zero = tensors_of(biased), none = zero;

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "kernels/core/check.h"
+#include "runtime/layers/forms.h"
 #include "runtime/models/model.h"
 #include "runtime/weights/config_class.h"
 #include "tests/support/source_dir.h"
@@ -16,43 +17,84 @@ namespace {
 
 using nlohmann::json;
 
-const char* rope_name(RopeConfig::Type type) {
+const char* rope_name(RopeForm::Type type) {
   static constexpr const char* kNames[] = {"default", "linear", "yarn", "llama3"};
   return kNames[static_cast<int>(type)];
 }
 
+// A model as its config alone describes it, and what it declares.
+struct Described {
+  ModelFiles files;
+  Census census;
+  ModelInfo info;
+  RopeForm rope;
+
+  explicit Described(const std::string& config_json)
+      : files(ModelFiles::read(config_json, "{}")), info(make_model(census, files).info), rope(read_rope(files.config)) {}
+
+  // Of every layer, from what it says of itself.
+  std::vector<int> windows() const {
+    std::vector<int> windows;
+    const std::string key = "sliding window ";
+    for (const Census::Module& module : census.modules()) {
+      if (module.component != "attention") continue;
+      const size_t at = module.kind.find(key);
+      windows.push_back(at == module.kind.npos ? 0 : std::stoi(module.kind.substr(at + key.size())));
+    }
+    return windows;
+  }
+  const Census::Weight* experts() const {
+    for (const Census::Weight& weight : census.weights())
+      if (weight.component == "experts") return &weight;
+    return nullptr;
+  }
+  bool says(const std::string& component, const std::string& text) const {
+    return std::any_of(census.modules().begin(), census.modules().end(), [&](const Census::Module& module) {
+      return module.component == component && module.kind.find(text) != module.kind.npos;
+    });
+  }
+};
+
 // In the words of the golden. What a model has not is null there, and so it is here.
-json described(const ModelConfig& c) {
-  const bool yarn = c.rope.type == RopeConfig::Type::yarn;
+json described(const Described& d) {
+  const AttentionForm attention = read_attention(d.files.config);
+  const auto shapes = d.census.shapes();
+  const bool yarn = d.rope.type == RopeForm::Type::yarn, norms_its_weights = d.info.model_type == "qwen3_moe";
   const auto if_any = [](bool any, json value) { return any ? value : json(); };
-  return {{"vocab_size", c.vocab_size},
-          {"hidden_size", c.hidden_size},
-          {"intermediate_size", c.intermediate_size},
-          {"n_layers", c.n_layers},
-          {"n_heads", c.n_heads},
-          {"n_kv_heads", c.n_kv_heads},
-          {"head_dim", c.head_dim},
-          {"rms_norm_eps", c.rms_norm_eps},
-          {"max_position_embeddings", c.max_position_embeddings},
-          {"tie_word_embeddings", c.tie_word_embeddings},
-          {"qkv_bias", c.attention_bias},
-          {"output_bias", c.output_bias},
-          {"mlp_bias", c.mlp_bias},
-          {"window", c.window},
-          {"moe_layer", c.moe_layer},
+  const auto has = [&](const std::string& name) { return shapes.contains(name); };
+  json moe_layers = json::array();
+  for (int i = 0; i < d.info.n_layers; ++i)
+    moe_layers.push_back(has(cat("model.layers.", i, ".mlp.gate.weight")) ||
+                         has(cat("model.layers.", i, ".block_sparse_moe.gate.weight")));
+  const Census::Weight* experts = d.experts();
+  return {{"vocab_size", d.info.vocab_size},
+          {"hidden_size", d.info.hidden_size},
+          {"intermediate_size", read_mlp(d.files.config).width},
+          {"n_layers", d.info.n_layers},
+          {"n_heads", attention.heads},
+          {"n_kv_heads", attention.kv_heads},
+          {"head_dim", attention.head_dim},
+          {"rms_norm_eps", read_norm(d.files.config).eps},
+          {"max_position_embeddings", d.info.max_position_embeddings},
+          {"tie_word_embeddings", !has("lm_head.weight")},
+          {"qkv_bias", has("model.layers.0.self_attn.q_proj.bias")},
+          {"output_bias", has("model.layers.0.self_attn.o_proj.bias")},
+          {"mlp_bias", has("model.layers.0.mlp.gate_proj.bias")},
+          {"window", d.windows()},
+          {"moe_layer", moe_layers},
           {"rope",
-           {{"type", rope_name(c.rope.type)},
-            {"rope_theta", c.rope.rope_theta},
-            {"factor", if_any(yarn, c.rope.factor)},
-            {"original_max_position_embeddings", if_any(yarn, c.rope.original_max_position_embeddings)},
-            {"beta_fast", if_any(yarn, c.rope.beta_fast)},
-            {"beta_slow", if_any(yarn, c.rope.beta_slow)}}},
-          {"n_experts", if_any(c.moe.n_experts > 0, c.moe.n_experts)},
-          {"experts_per_token", if_any(c.moe.n_experts > 0, c.moe.k)},
-          {"normalise", if_any(c.model_type == "qwen3_moe", c.moe.router.normalise)},
-          {"expert_size", if_any(c.model_type == "qwen3_moe", c.moe.intermediate_size)},
-          {"bos_token_id", c.bos_token_id ? json(*c.bos_token_id) : json()},
-          {"eos_token_ids", c.eos_token_ids}};
+           {{"type", rope_name(d.rope.type)},
+            {"rope_theta", d.rope.rope_theta},
+            {"factor", if_any(yarn, d.rope.factor)},
+            {"original_max_position_embeddings", if_any(yarn, d.rope.original_max_position_embeddings)},
+            {"beta_fast", if_any(yarn, d.rope.beta_fast)},
+            {"beta_slow", if_any(yarn, d.rope.beta_slow)}}},
+          {"n_experts", if_any(d.info.n_experts > 0, d.info.n_experts)},
+          {"experts_per_token", if_any(experts, experts ? experts->copies.active : 0)},
+          {"normalise", if_any(norms_its_weights, d.says("router", "normalised"))},
+          {"expert_size", if_any(norms_its_weights, experts ? experts->parts[0].rows.size() : 0)},
+          {"bos_token_id", d.info.bos_token_id ? json(*d.info.bos_token_id) : json()},
+          {"eos_token_ids", d.info.eos_token_ids}};
 }
 
 class ConfigGolden : public testing::TestWithParam<std::string> {};
@@ -62,22 +104,22 @@ TEST_P(ConfigGolden, ReadsWhatTransformersReads) {
   for (const json& c : json::parse(file)) {
     SCOPED_TRACE(c["name"].get<std::string>());
     if (c["expected"].is_null()) {
-      EXPECT_THROW(read_model_config(c["config"].dump(), "{}"), InputError);
+      EXPECT_THROW(Described(c["config"].dump()), InputError);
       continue;
     }
     json expected = c["expected"];
     expected["rms_norm_eps"] = expected["rms_norm_eps"].get<float>();
-    EXPECT_EQ(described(read_model_config(c["config"].dump(), "{}")), expected);
+    EXPECT_EQ(described(Described(c["config"].dump())), expected);
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(All, ConfigGolden, testing::Values("llama", "mistral", "mixtral", "qwen2", "qwen3", "qwen3_moe"),
                          [](const auto& info) { return info.param; });
 
-ModelConfig read(const std::string& model_type, const json& keys) {
+Described read(const std::string& model_type, const json& keys) {
   json config = keys;
   config["model_type"] = model_type;
-  return read_model_config(config.dump(), "{}");
+  return Described(config.dump());
 }
 
 std::string refusal(const std::string& model_type, const json& keys) {
@@ -144,7 +186,7 @@ TEST(ConfigKeys, WhatOneClassIgnoresAnotherRefuses) {
 TEST(ConfigKeys, NoneStandsTwice) {
   const auto twice = [](const std::string& config, const std::string& generation) -> std::string {
     try {
-      read_model_config(config, generation);
+      info_of(ModelFiles::read(config, generation));
     } catch (const InputError& e) {
       return e.what();
     }
@@ -165,32 +207,32 @@ TEST(ConfigKeys, QuantisedWeightsAreNamed) {
 }
 
 TEST(ConfigKeys, AWholeNumberMayBeWrittenAsAFloat) {
-  const ModelConfig c =
+  const Described c =
       read("qwen2", {{"hidden_size", 4096.0},
                      {"rope_scaling", {{"type", "yarn"}, {"factor", 4}, {"original_max_position_embeddings", 32768.0}}}});
-  EXPECT_EQ(c.hidden_size, 4096);
+  EXPECT_EQ(c.info.hidden_size, 4096);
   EXPECT_EQ(c.rope.original_max_position_embeddings, 32768);
   EXPECT_THAT(refusal("llama", {{"hidden_size", 40.5}}), testing::HasSubstr("hidden_size must be an integer, not 40.5"));
 }
 
 TEST(ConfigKeys, AnOldContextLengthStandsIn) {
-  EXPECT_EQ(read("llama", {{"max_sequence_length", 1024}}).max_position_embeddings, 1024);
-  EXPECT_EQ(read("llama", {{"max_sequence_length", 1024}, {"max_position_embeddings", 4096}}).max_position_embeddings, 4096);
+  EXPECT_EQ(read("llama", {{"max_sequence_length", 1024}}).info.max_position_embeddings, 1024);
+  EXPECT_EQ(read("llama", {{"max_sequence_length", 1024}, {"max_position_embeddings", 4096}}).info.max_position_embeddings, 4096);
 }
 
 TEST(ConfigKeys, TheNumberOfExpertsHasTwoNames) {
-  EXPECT_EQ(read("mixtral", {{"num_experts", 4}}).moe.n_experts, 4);
-  EXPECT_EQ(read("qwen3_moe", {{"num_local_experts", 16}}).moe.n_experts, 16);
+  EXPECT_EQ(read("mixtral", {{"num_experts", 4}}).info.n_experts, 4);
+  EXPECT_EQ(read("qwen3_moe", {{"num_local_experts", 16}}).info.n_experts, 16);
   EXPECT_THAT(refusal("qwen3_moe", {{"num_local_experts", 16}, {"num_experts", 8}}), testing::HasSubstr("contradicts"));
 }
 
 TEST(ConfigKeys, DualChunksAreExactWithinTheFirst) {
   const json chunks = {{"chunk_size", 262144}, {"local_size", 8192}, {"original_max_position_embeddings", 262144}};
   EXPECT_EQ(
-      read("qwen2", {{"max_position_embeddings", 1010000}, {"dual_chunk_attention_config", chunks}}).max_position_embeddings,
+      read("qwen2", {{"max_position_embeddings", 1010000}, {"dual_chunk_attention_config", chunks}}).info.max_position_embeddings,
       253952);
   EXPECT_EQ(
-      read("qwen2", {{"max_position_embeddings", 1000}, {"dual_chunk_attention_config", chunks}}).max_position_embeddings,
+      read("qwen2", {{"max_position_embeddings", 1000}, {"dual_chunk_attention_config", chunks}}).info.max_position_embeddings,
       1000);
   EXPECT_THAT(refusal("qwen2", {{"dual_chunk_attention_config", true}}), testing::HasSubstr("has no chunk_size"));
 }
@@ -209,9 +251,9 @@ TEST(ConfigRope, AttnFactorMultipliesYarnsOwn) {
 
 TEST(ConfigRope, OldAndNewSpellings) {
   const json yarn = {{"type", "yarn"}, {"factor", 16}, {"original_max_position_embeddings", 4096}, {"finetuned", true}};
-  const ModelConfig c =
+  const Described c =
       read("llama", {{"rope_scaling", yarn}, {"rope_parameters", {{"rope_theta", 7.0}}}, {"rope_theta", 5e5}});
-  EXPECT_EQ(c.rope.type, RopeConfig::Type::yarn);  // rope_scaling replaces rope_parameters
+  EXPECT_EQ(c.rope.type, RopeForm::Type::yarn);  // rope_scaling replaces rope_parameters
   EXPECT_EQ(c.rope.rope_theta, 5e5);
   EXPECT_EQ(read("llama", {{"rope_scaling", json::object()}, {"rope_parameters", {{"rope_theta", 77.0}}}}).rope.rope_theta,
             77);
@@ -219,7 +261,7 @@ TEST(ConfigRope, OldAndNewSpellings) {
   EXPECT_EQ(
       read("llama", {{"rope_scaling", {{"type", "linear"}, {"factor", 4.0}, {"original_max_position_embeddings", 4096}}}})
           .rope.type,
-      RopeConfig::Type::linear);
+      RopeForm::Type::linear);
   for (const char* type : {"dynamic", "longrope", "su", "mrope", "ntk"})
     EXPECT_THAT(refusal("llama", {{"rope_scaling", {{"type", type}, {"factor", 2.0}}}}),
                 testing::HasSubstr(cat("rope_type \"", type, "\" is not supported")));

@@ -49,7 +49,7 @@ Answers ask(Engine& engine, const Golden& golden) {
     engine.score(c.input_ids, answers.logits.back().data());
   }
   generate(engine, golden, answers);
-  answers.n_experts = engine.model().moe.n_experts;
+  answers.n_experts = engine.model().n_experts;
   answers.exchanged_bytes = engine.stats().traffic.all_to_all;
   return answers;
 }

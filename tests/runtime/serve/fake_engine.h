@@ -42,7 +42,7 @@ class FakeEngine final : public Engine {
   }
 
   const EngineInfo& info() const override { return info_; }
-  const ModelConfig& model() const override { return model_; }
+  const ModelInfo& model() const override { return model_; }
   void submit(const Request& request) override {
     if (request.prompt[0] == poison) bad_input("the engine does not like token id ", poison);
     WEFT_CHECK(request.n_generated < request.max_tokens, "nothing left to do");
@@ -94,7 +94,7 @@ class FakeEngine final : public Engine {
  private:
   const std::chrono::microseconds step_time_;
   EngineInfo info_;
-  ModelConfig model_;
+  ModelInfo model_;
   std::map<RequestId, Request> active_;
   std::function<void(std::span<const RequestId>)> step_begins_;
   std::vector<TokenEvent> events_;

@@ -1,0 +1,113 @@
+#include "runtime/weights/build.h"
+
+#include <algorithm>
+
+#include "kernels/core/check.h"
+#include "runtime/weights/census.h"
+
+namespace weft {
+
+Part part(const std::string& module, const Dim& rows, bool bias) {
+  return {module + ".weight", bias ? module + ".bias" : "", rows};
+}
+
+Dim Copies::slices(int64_t width) const {
+  Dim dim{.units = Units::mlp(width)};
+  if (placement.ranks() == 1) dim.share = Dim::Share::split, dim.ranks = ranks, dim.rank = rank;
+  return dim;
+}
+
+Build Build::operator/(std::string_view module) const {
+  Build inner = *this;
+  inner.path_ = path(std::string(module));
+  return inner;
+}
+
+Build Build::as(const std::string& component, const std::string& kind) const {
+  Build inner = *this;
+  inner.component_ = component;
+  census_->modules_.push_back({component, kind});
+  return inner;
+}
+
+bool Build::stored(const std::string& name) const { return census_->tensors_ && census_->tensors_->find(path(name)); }
+
+void Build::ignore(const std::string& prefix) const { census_->ignored_.insert(path(prefix)); }
+
+Dim Build::heads(int64_t n) const {
+  census_->max_tp_ = static_cast<int>(std::min<int64_t>(census_->max_tp_, n));
+  return vocab(n);
+}
+
+Dim Build::serving(int64_t n, const Dim& readers) const {
+  WEFT_CHECK(n > 0 && readers.units.count() % n == 0, readers.units.count(), " heads read ", n);
+  return {.share = Dim::Share::serving,
+          .units = Units::even(n),
+          .readers = readers.units.count() / n,
+          .ranks = readers.ranks,
+          .rank = readers.rank};
+}
+
+Dim Build::slices(int64_t n) const {
+  return {.share = Dim::Share::split, .units = Units::mlp(n), .ranks = census_->mesh().tp, .rank = census_->mesh().rank};
+}
+
+Dim Build::vocab(int64_t n) const {
+  return {.share = Dim::Share::split, .units = Units::even(n), .ranks = census_->mesh().tp, .rank = census_->mesh().rank};
+}
+
+Copies Build::experts(int64_t n, int64_t active) const {
+  const Mesh& mesh = census_->mesh();
+  census_->n_experts_ = static_cast<int>(n);
+  census_->weights_->router.tokens_per_expert.resize(static_cast<size_t>(n));
+  const int experts = static_cast<int>(n);
+  return {.placement = mesh.ep == 1 ? ExpertPlacement::contiguous(experts, 1, 1)
+                                    : ExpertPlacement::contiguous(experts, mesh.ep, mesh.world),
+          .active = active,
+          .ranks = mesh.tp,
+          .rank = mesh.rank};
+}
+
+std::vector<Part> Build::placed(std::vector<Part> parts) const {
+  for (Part& part : parts) {
+    part.weight = path(part.weight);
+    if (!part.bias.empty()) part.bias = path(part.bias);
+  }
+  return parts;
+}
+
+const PackedMatrix* Build::matrix(const std::vector<Part>& parts, const Dim& columns) const {
+  const Copies one{.placement = ExpertPlacement::contiguous(1, 1, 1)};
+  const size_t index = census_->declare({.parts = placed(parts), .columns = columns, .copies = one, .component = component_});
+  return census_->weights_->matrices[index].data();
+}
+
+const std::vector<PackedMatrix>* Build::stack(const std::vector<Part>& parts, const Dim& columns, const Copies& copies) const {
+  const size_t index = census_->declare(
+      {.parts = placed(parts), .columns = columns, .copies = copies, .is_stack = true, .component = component_});
+  return &census_->weights_->matrices[index];
+}
+
+const Vector* Build::vector(const std::string& name, const Dim& elements) const {
+  const Copies one{.placement = ExpertPlacement::contiguous(1, 1, 1)};
+  const size_t index = census_->declare(
+      {.parts = placed({{name, "", elements}}), .columns = {}, .copies = one, .is_vector = true, .component = component_});
+  return &census_->weights_->vectors[index];
+}
+
+CacheId Build::paged(const Paged& form) const {
+  census_->paged_.push_back(form);
+  return static_cast<CacheId>(census_->paged_.size()) - 1;
+}
+
+TableId Build::per_step(const TableForm& form) const {
+  std::vector<TableForm>& tables = census_->tables_;
+  const auto found = std::find(tables.begin(), tables.end(), form);
+  if (found != tables.end()) return static_cast<TableId>(found - tables.begin());
+  tables.push_back(form);
+  return static_cast<TableId>(tables.size()) - 1;
+}
+
+RouterStats* Build::router_stats() const { return &census_->weights_->router; }
+
+}  // namespace weft

@@ -1,0 +1,96 @@
+#pragma once
+// What a module's constructor declares itself through: weights with their names, shapes and shares, memory between steps, and
+// the tables of a step. A Build is a path into the checkpoint and a view of one Census, which writes everything down; a Loader
+// is a census that afterwards reads this rank's bytes. Modules keep the handles they are given and never a Build.
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "parallel/dim.h"
+#include "parallel/expert_dispatch.h"
+#include "runtime/weights/config_reader.h"
+#include "runtime/weights/weights.h"
+
+namespace weft {
+
+class Census;
+
+// One weight of a fused product, names below the module's path. Output row r is the stored tensor's row first_row + r; where
+// several copies lie in one tensor, of the copy's rows.
+struct Part {
+  std::string weight, bias;  // bias: empty if there is none
+  Dim rows;
+  int64_t first_row = 0;
+};
+// MODULE.weight, and MODULE.bias if `bias`.
+Part part(const std::string& module, const Dim& rows, bool bias = false);
+
+// Copies of one matrix, the experts: which rank holds which, and how many of them a token meets.
+struct Copies {
+  ExpertPlacement placement;
+  int64_t active = 1;
+  // One copy's slices: where every rank holds all copies (ep = 1), a rank holds some slices of each; else whole copies.
+  Dim slices(int64_t width) const;
+  int ranks = 1, rank = 0;
+
+  int64_t count() const { return placement.n_experts(); }
+  const std::vector<int>& held(int of_rank) const { return placement.experts_of[placement.ranks() == 1 ? 0 : of_rank]; }
+};
+
+// What one position of a sequence keeps of one layer until the sequence ends: elements of K and of V a head.
+struct Paged {
+  Dim heads;
+  int64_t k = 0, v = 0;
+};
+
+// cos and sin of every row's position, the arguments of rope_table. inv_freq: (pairs).
+struct TableForm {
+  std::vector<float> inv_freq;
+  float attention_factor = 1;
+  bool operator==(const TableForm&) const = default;
+};
+
+using CacheId = int;
+using TableId = int;
+
+class Build {
+ public:
+  Build(Census& census, const ConfigReader& config) : config(config), census_(&census) {}
+  Build operator/(std::string_view module) const;  // PATH.module
+  Build operator/(int64_t i) const { return *this / std::to_string(i); }
+  // What `inspect` calls what is declared from here on, and how it describes one such module.
+  Build as(const std::string& component, const std::string& kind) const;
+  // Whether the checkpoint has PATH.name: to choose between spellings, and only that. Without a checkpoint: false.
+  bool stored(const std::string& name) const;
+  // Tensors below PATH.prefix are no part of the forward pass.
+  void ignore(const std::string& prefix) const;
+
+  Dim heads(int64_t n) const;                           // split over tp, which may not exceed it
+  Dim serving(int64_t n, const Dim& readers) const;     // KV heads
+  Dim slices(int64_t n) const;                          // of an MLP's width
+  Dim vocab(int64_t n) const;
+  Copies experts(int64_t n, int64_t active) const;
+
+  // The same declaration twice is the same weight. `columns`: the input.
+  const PackedMatrix* matrix(const std::vector<Part>& parts, const Dim& columns) const;
+  // The copies this rank holds, ascending. "{e}" in a name stands for the copy: a tensor each; without it one tensor holds all
+  // of them one behind the other.
+  const std::vector<PackedMatrix>* stack(const std::vector<Part>& parts, const Dim& columns, const Copies& copies) const;
+  const Vector* vector(const std::string& name, const Dim& elements) const;  // f32
+
+  CacheId paged(const Paged& form) const;
+  TableId per_step(const TableForm& form) const;  // equal forms are one table
+  RouterStats* router_stats() const;              // one a model
+
+  ConfigReader config;
+
+ private:
+  std::string path(const std::string& name) const { return path_.empty() ? name : path_ + "." + name; }
+  std::vector<Part> placed(std::vector<Part> parts) const;
+
+  Census* census_;
+  std::string path_, component_;
+};
+
+}  // namespace weft

@@ -1,0 +1,93 @@
+// The workspace that a dry run finds is what real steps take: exactly that for a dense model on one rank, and never less where
+// the step's values decide what is exchanged.
+#include <gtest/gtest.h>
+
+#include <numeric>
+#include <thread>
+
+#include "kernels/core/log.h"
+#include "runtime/engine/kv_cache.h"
+#include "runtime/models/model.h"
+#include "tests/runtime/models/golden.h"
+
+namespace weft {
+namespace {
+
+struct Rank {
+  std::unique_ptr<Checkpoint> checkpoint;
+  ThreadPool pool{1};
+  Mesh mesh;
+  Model model;
+
+  Rank(const std::string& path, const Mesh& mesh) : checkpoint(Checkpoint::open(path)), mesh(mesh) {
+    const ModelFiles files = ModelFiles::read(*checkpoint);
+    Loader loader(mesh, files.tensors.get());
+    model = make_model(loader, files);
+    loader.read(*model.weights, pool);
+  }
+
+  int64_t dry(int64_t tokens) {
+    return model.workspace({.max_tokens = tokens, .max_rows = tokens}, mesh, Arithmetic::f32, pool);
+  }
+
+  // The first `tokens` positions of one sequence, all of whose logits are wanted.
+  int64_t real(int64_t tokens, Communicator& comm) {
+    Arena arena(dry(tokens));
+    Context context{pool, arena};
+    Parallel parallel{comm, context, Arithmetic::f32};
+    std::vector<int32_t> ids, count(static_cast<size_t>(tokens)), blocks(static_cast<size_t>(tokens) / 16 + 1);
+    std::iota(count.begin(), count.end(), 0);
+    std::iota(blocks.begin(), blocks.end(), 0);
+    for (const int32_t i : count) ids.push_back(static_cast<int32_t>(i * 7 % model.info.vocab_size));
+    const KvCache kv({model.paged, 16, DType::f32}, std::ssize(blocks));
+    const std::vector<int32_t> offsets = {0, static_cast<int32_t>(tokens)}, lengths = {static_cast<int32_t>(tokens)};
+    const auto tensor = [](std::vector<int32_t>& v) { return Tensor(v.data(), {std::ssize(v)}); };
+    std::vector<float> logits(comm.rank() == 0 ? static_cast<size_t>(tokens * model.info.vocab_size) : 0);
+    model.forward(comm.rank() == 0 ? Tensor(logits.data(), {tokens, model.info.vocab_size}) : Tensor(),
+                  {tensor(ids), tensor(count), tensor(count), {offsets, lengths, Tensor(blocks.data(), {1, std::ssize(blocks)})},
+                   tensor(count)},
+                  kv.layers(), parallel);
+    return arena.peak();
+  }
+};
+
+void compare(const std::string& name, int ranks, bool exact) {
+  SCOPED_TRACE(testing::Message() << name << " on " << ranks << " ranks");
+  const std::string path = read_golden(name).model_path;
+  std::vector<std::thread> threads;
+  for (RankComm& comm : thread_ranks(ranks))
+    threads.emplace_back([&, comm = std::move(comm)] {
+      Rank rank(path, Mesh{.world = ranks, .tp = ranks, .ep = 1, .rank = comm.host->rank()});
+      for (const int64_t tokens : {1, 5, 15, 16, 40}) {
+        const int64_t dry = rank.dry(tokens), real = rank.real(tokens, *comm.tensors);
+        if (exact) EXPECT_EQ(dry, real) << tokens << " tokens";
+        else EXPECT_GE(dry, real) << tokens << " tokens";
+      }
+    });
+  for (std::thread& thread : threads) thread.join();
+}
+
+TEST(Workspace, ADryRunFindsWhatARealOneTakes) {
+  start_log("error");
+  compare("llama3", 1, true);
+  for (const int ranks : {2, 3}) compare("llama3", ranks, false);  // how many rows of the embedding travel hangs on the ids
+  for (const int ranks : {1, 2, 3}) compare("mixtral", ranks, false);
+}
+
+// The engine asks for the largest step of each form and no other.
+TEST(Workspace, GrowsWithTheTokensWithinEachForm) {
+  for (const char* name : {"llama3", "mixtral"})
+    for (const int ranks : {1, 2, 3, 5}) {
+      SCOPED_TRACE(testing::Message() << name << " on " << ranks << " ranks");
+      Rank rank(read_golden(name).model_path, Mesh{.world = ranks, .tp = ranks, .ep = ranks > 4 ? 1 : ranks, .rank = ranks - 1});
+      int64_t last = 0;
+      for (int64_t tokens = 1; tokens <= 400; ++tokens) {
+        const int64_t bytes = rank.dry(tokens);  // of every step up to this one
+        ASSERT_GE(bytes, last) << tokens << " tokens";
+        last = bytes;
+      }
+    }
+}
+
+}  // namespace
+}  // namespace weft
