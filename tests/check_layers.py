@@ -16,8 +16,9 @@ LAYERS = [
     ["kernels/quant"],
     ["kernels/"],  # every op's own folder: see OP_MAY_INCLUDE
     ["parallel"],
-    ["runtime/text", "runtime/layers"],
+    ["runtime/text"],
     ["runtime/weights"],
+    ["runtime/layers"],
     ["runtime/models"],
     ["runtime/engine"],
     ["runtime/serve"],
