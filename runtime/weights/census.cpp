@@ -88,15 +88,21 @@ void Census::check(const std::string& model_type) const {
   const Checkpoint& checkpoint = tensors_->checkpoint();
   checkpoint.check_types();
   std::set<std::string> used;
-  for (const auto& [name, wanted] : shapes()) {
+  const std::string* missing = nullptr;  // told last: of a config with too many experts the router's shape says more
+  const std::map<std::string, Shape> wanted_shapes = shapes();
+  for (const auto& [name, wanted] : wanted_shapes) {
     const NamedTensors::Entry* entry = tensors_->find(name);
-    if (!entry) bad_input(checkpoint.path(), ": tensor ", tensors_->name_in_file(name), " is missing");
+    if (!entry) {
+      if (!missing) missing = &name;
+      continue;
+    }
     used.insert(entry->stored);
     if (entry->columns == wanted.columns && entry->rows == std::max<int64_t>(wanted.rows, 1)) continue;
     bad_input(checkpoint.path(), ": tensor ", entry->stored, " has shape ", described(checkpoint.info(entry->stored)),
               ", the config asks for ",
               wanted.rows ? cat("(", wanted.rows * entry->copies, ", ", wanted.columns, ")") : cat("(", wanted.columns, ")"));
   }
+  if (missing) bad_input(checkpoint.path(), ": tensor ", tensors_->name_in_file(*missing), " is missing");
   const auto ignored = [&](const std::string& name) {
     return std::any_of(ignored_.begin(), ignored_.end(), [&](const std::string& prefix) { return name.starts_with(prefix); });
   };

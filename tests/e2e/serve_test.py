@@ -91,8 +91,9 @@ class Serve(unittest.TestCase):
         with Server(weft.SMOLLM2 if real else TINY, "--ranks", 2, "--max-model-len", 1024) as server:
             expected = answer(server, "--max-tokens", n)["text"]
             for deaths, victim in enumerate((1, 0), 1):
+                ranks = server.ranks()  # a search that may take longer than the answer
                 process, start = self.start_stream(server, n)
-                os.kill(server.ranks()[victim], signal.SIGKILL)
+                os.kill(ranks[victim], signal.SIGKILL)
                 self.assertEqual(self.finish_stream(process, start), expected)
                 if real:  # the tiny model may have been faster than the kill
                     self.assertEqual("".join(server.log).count("the engine was lost"), deaths)
