@@ -18,7 +18,8 @@ int32_t sample(Tensor logits, const SamplingParams& params, std::span<const int3
   WEFT_CHECK(logits.rank == 1 && logits.dtype == DType::f32 && logits.contiguous() && logits.dim(0) > 0, "logits are ",
              logits.describe());
   check_sampling(params);
-  for (int32_t id : seen) WEFT_CHECK(id >= 0 && id < logits.dim(0), "token ", id, " of ", logits.dim(0));
+  if (params.repetition_penalty != 1)
+    for (int32_t id : seen) WEFT_CHECK(id >= 0 && id < logits.dim(0), "token ", id, " of ", logits.dim(0));
   require_cpu("sample", logits);
   return cpu::sample(logits, params, seen, position, context);
 }

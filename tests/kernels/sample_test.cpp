@@ -118,7 +118,7 @@ TEST(Sample, RefusesParametersOutOfRange) {
   refused({.min_p = 1.5f}, "min_p is 1.5; it must be 0 to 1");
   refused({.repetition_penalty = 0}, "repetition_penalty is 0; it must be above 0 and at most 100");
   refused({.repetition_penalty = kInf}, "repetition_penalty is inf; it must be above 0 and at most 100");
-  EXPECT_THROW(draw({1, 2}, {}, 0, {2}), CheckError);
+  EXPECT_THROW(draw({1, 2}, {.repetition_penalty = 2}, 0, {2}), CheckError);
 }
 
 // The limit: the largest score alone, which overflow must not hide.
