@@ -99,6 +99,8 @@ const std::map<std::string, Set> kSettings = {
     {"top_p", [](auto& r, const Member& m) { r.mutable_sampling()->set_top_p(m.number()); }},
     {"min_p", [](auto& r, const Member& m) { r.mutable_sampling()->set_min_p(m.number()); }},
     {"repetition_penalty", [](auto& r, const Member& m) { r.mutable_sampling()->set_repetition_penalty(m.number()); }},
+    {"presence_penalty", [](auto& r, const Member& m) { r.mutable_sampling()->set_presence_penalty(m.number()); }},
+    {"frequency_penalty", [](auto& r, const Member& m) { r.mutable_sampling()->set_frequency_penalty(m.number()); }},
     {"seed", [](auto& r, const Member& m) { r.mutable_sampling()->set_seed(m.whole<uint64_t>()); }},
     {"cache_salt", [](auto& r, const Member& m) { r.set_cache_salt(m.text()); }},
 };

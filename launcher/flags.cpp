@@ -68,6 +68,10 @@ void add_sampling_flags(CLI::App& command, SamplingParams& s, std::optional<uint
       ->check(sampling_value(&SamplingParams::min_p, "0 … 1"))->capture_default_str()->group(group);
   command.add_option("--repetition-penalty", s.repetition_penalty, "above 1 discourages tokens seen before")
       ->check(sampling_value(&SamplingParams::repetition_penalty, "above 0, at most 100"))->capture_default_str()->group(group);
+  command.add_option("--presence-penalty", s.presence_penalty, "above 0 discourages tokens generated before")
+      ->check(sampling_value(&SamplingParams::presence_penalty, "-2 … 2"))->capture_default_str()->group(group);
+  command.add_option("--frequency-penalty", s.frequency_penalty, "the same, once for each time a token was generated")
+      ->check(sampling_value(&SamplingParams::frequency_penalty, "-2 … 2"))->capture_default_str()->group(group);
   command.add_option("--seed", seed, "draws depend on the seed and the position only; --json tells it")
       ->default_str("a fresh one each time")->group(group);
   command.add_option("--stop", stop, "end before this text; may be given several times")->group(group);

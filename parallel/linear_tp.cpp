@@ -173,37 +173,4 @@ int64_t vocab_embed_workspace(int64_t tokens, int64_t hidden, int ranks) {
   return 2 * Arena::padded(tokens * 4) + 2 * Arena::padded(tokens * hidden * 4);
 }
 
-void vocab_logits(Tensor logits, Tensor x, const PackedMatrix& head, int64_t vocab, Parallel& p) {
-  const int ranks = p.comm.size(), me = p.comm.rank();
-  WEFT_CHECK_EQ(head.n(), split_evenly(vocab, ranks, me).size());
-  if (ranks == 1) return column_parallel(logits, x, head, p);
-  const Arena::Scope scope(p.context.workspace);
-  const int64_t rows = x.dim(0);
-  Tensor columns = p.context.workspace.tensor(DType::f32, {rows, head.n()});
-  column_parallel(columns, x, head, p);
-
-  Tensor received = p.context.workspace.tensor(DType::f32, {me == 0 ? rows * vocab : 0});
-  std::vector<int64_t> send_counts(ranks, 0), recv_counts(ranks, 0);
-  send_counts[0] = columns.bytes();
-  if (me == 0) {
-    for (int peer = 0; peer < ranks; ++peer) recv_counts[peer] = split_evenly(vocab, ranks, peer).size() * rows * 4;
-  }
-  p.comm.all_to_all_v(bytes(received), recv_counts, bytes(columns), send_counts);
-  if (me != 0 || p.context.dry()) return;
-  const std::byte* from = received.data;
-  for (int peer = 0; peer < ranks; ++peer) {
-    const Range held = split_evenly(vocab, ranks, peer);
-    for (int64_t row = 0; row < rows; ++row, from += held.size() * 4) {
-      std::memcpy(logits.data + (row * vocab + held.begin) * 4, from, held.size() * 4);
-    }
-  }
-}
-
-int64_t vocab_logits_workspace(int64_t rows, int64_t vocab, int64_t hidden, int ranks, Arithmetic a, int threads) {
-  const int64_t product = linear_workspace(rows, hidden, KPlan::sequential(hidden), a, threads);
-  if (ranks == 1) return product;
-  const int64_t columns = Arena::padded(rows * split_evenly(vocab, ranks, 0).size() * 4);
-  return columns + std::max(product, Arena::padded(rows * vocab * 4));
-}
-
 }  // namespace weft

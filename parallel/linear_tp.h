@@ -64,9 +64,4 @@ Tensor gather_tokens(Tensor all, Tensor own, const TokenShard& shard, Parallel& 
 void vocab_embed(Tensor out, Tensor ids, const PackedMatrix& table, int64_t vocab, const TokenShard& shard, Parallel& p);
 int64_t vocab_embed_workspace(int64_t tokens, int64_t hidden, int ranks);
 
-// logits (rows, vocab) on rank 0 (other ranks' logits are left alone) = x head^T; rank r holds rows
-// split_evenly(vocab, size, r) of the head.   x: (rows, hidden), equal on all ranks
-void vocab_logits(Tensor logits, Tensor x, const PackedMatrix& head, int64_t vocab, Parallel& p);
-int64_t vocab_logits_workspace(int64_t rows, int64_t vocab, int64_t hidden, int ranks, Arithmetic a, int threads);
-
 }  // namespace weft

@@ -8,18 +8,21 @@
 #include "kernels/sample/sample.h"
 
 namespace weft::ref {
+namespace {
 
-int32_t sample(Tensor logits, const SamplingParams& params, std::span<const int32_t> seen, int64_t position, Context&) {
-  const int64_t n = logits.dim(0);
-  const float* raw = logits.as<float>();
-  for (int64_t i = 0; i < n; ++i)
-    if (!std::isfinite(raw[i])) return -1;
-  std::vector<float> score(raw, raw + n);
+int32_t draw(std::vector<float> score, const SampleRow& row) {
+  const auto n = std::ssize(score);
+  const SamplingParams& params = row.params;
+  for (const float x : score)
+    if (!std::isfinite(x)) return -1;
   constexpr double range = std::numeric_limits<float>::max();
-  for (int32_t id : seen) {
-    const double x = raw[id], r = params.repetition_penalty;
-    score[id] = static_cast<float>(std::clamp(x > 0 ? x / r : x * r, -range, range));
-  }
+  if (params.penalises())
+    for (const SeenToken& seen : row.seen) {
+      const double x = score[seen.id], r = params.repetition_penalty;
+      double y = std::clamp(x > 0 ? x / r : x * r, -range, range);
+      if (seen.generated > 0) y -= double{params.presence_penalty} + double{params.frequency_penalty} * seen.generated;
+      score[seen.id] = static_cast<float>(std::clamp(y, -range, range));
+    }
 
   std::vector<int32_t> ids(n);
   std::iota(ids.begin(), ids.end(), 0);
@@ -41,10 +44,20 @@ int32_t sample(Tensor logits, const SamplingParams& params, std::span<const int3
 
   total = 0;
   for (int64_t i = 0; i < kept; ++i) total += weight(i);
-  double left = uniform(params.seed, static_cast<uint64_t>(position)) * total;
+  double left = uniform(params.seed, static_cast<uint64_t>(row.position)) * total;
   for (int64_t i = 0; i < kept; ++i)
     if ((left -= weight(i)) < 0) return ids[i];
   return ids[kept - 1];
+}
+
+}  // namespace
+
+void sample(Tensor ids, Tensor logits, std::span<const SampleRow> rows, const VocabSlice&, Context&) {
+  const int64_t n = logits.dim(1);
+  for (int64_t row = 0; row < logits.dim(0); ++row) {
+    const float* begin = logits.as<float>() + row * n;
+    ids.as<int32_t>()[row] = draw({begin, begin + n}, rows[row]);
+  }
 }
 
 }  // namespace weft::ref

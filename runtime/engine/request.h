@@ -31,8 +31,7 @@ struct TokenEvent {
   RequestId id = 0;
   int32_t token = -1;  // -1: none (cancelled, error)
   FinishReason finish = FinishReason::none;
-  uint64_t fingerprint = 0;  // XXH3-64 of the f32 logits of all positions of this request sampled so far, in
-                             // order
+  uint64_t fingerprint = 0;  // sum of kernels/fingerprint over the logits of all positions of this request sampled so far
   int cached_tokens = 0;     // of the request's ids, those whose K and V were reused, not computed
   std::string error;         // one sentence when finish == error
   std::vector<float> logits{};  // raw, of the whole vocabulary; empty unless the request wants them

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 
+#include "parallel/sample_tp.h"
+
 namespace weft {
 
 Runner::Runner(const Model& model, KvCache& kv, Parallel parallel, const StepLimits& limits, int64_t max_seqs,
-               int64_t max_blocks_per_seq, bool has_logits)
+               int64_t max_blocks_per_seq)
     : model_(model),
       kv_(kv),
       parallel_(parallel),
@@ -13,7 +15,8 @@ Runner::Runner(const Model& model, KvCache& kv, Parallel parallel, const StepLim
       max_blocks_(max_blocks_per_seq),
       n_blocks_(kv.layers()[0].k.dim(0)),
       block_size_(kv.layers()[0].block_size()),
-      logits_(has_logits ? limits.max_rows * model.info.vocab_size * static_cast<int64_t>(sizeof(float)) : 0) {
+      slice_(vocab_slice(model.info.vocab_size, parallel.comm.size(), parallel.comm.rank()).size()),
+      logits_(limits.max_rows * slice_ * static_cast<int64_t>(sizeof(float))) {
   for (auto* rows : {&ids_, &positions_, &slots_}) rows->reserve(limits.max_tokens);
   logit_rows_.reserve(limits.max_rows);
   row_offsets_.reserve(max_seqs + 1);
@@ -26,8 +29,7 @@ Tensor Runner::run(const StepPlan& plan) {
   const auto vector = [](std::vector<int32_t>& v) { return Tensor(v.data(), {static_cast<int64_t>(v.size())}); };
   const int64_t sequences = static_cast<int64_t>(plan.chunks.size()), rows = static_cast<int64_t>(logit_rows_.size());
   const Tensor table(block_table_.data(), {sequences, static_cast<int64_t>(block_table_.size()) / sequences});
-  Tensor logits;
-  if (logits_.bytes() > 0) logits = Tensor(logits_.data(), DType::f32, {rows, model_.info.vocab_size});
+  const Tensor logits(logits_.data(), DType::f32, {rows, slice_});
   model_.forward(logits,
                  StepInput{.ids = vector(ids_),
                            .positions = vector(positions_),

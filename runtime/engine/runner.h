@@ -12,12 +12,12 @@ namespace weft {
 
 class Runner {
  public:
-  // max_seqs: chunks of a plan at most. has_logits: this rank receives logits (rank 0).
+  // max_seqs: chunks of a plan at most.
   Runner(const Model& model, KvCache& kv, Parallel parallel, const StepLimits& limits, int64_t max_seqs,
-         int64_t max_blocks_per_seq, bool has_logits);
+         int64_t max_blocks_per_seq);
 
-  // logits (rows, vocab) f32 of the rows the plan wants, in order; empty on ranks without logits. Valid until
-  // the next run. A plan beyond the limits or with blocks that do not exist is a CheckError.
+  // logits (rows, this rank's slice of the vocabulary) f32 of the rows the plan wants, in order. Valid until the next run. A plan
+  // beyond the limits or with blocks that do not exist is a CheckError.
   Tensor run(const StepPlan& plan);
 
  private:
@@ -28,7 +28,7 @@ class Runner {
   KvCache& kv_;
   Parallel parallel_;
   StepLimits limits_;
-  int64_t max_blocks_, n_blocks_, block_size_;
+  int64_t max_blocks_, n_blocks_, block_size_, slice_;
   Buffer logits_;
   std::vector<int32_t> ids_, positions_, slots_, row_offsets_, context_len_, block_table_, logit_rows_;
 };

@@ -2,14 +2,12 @@
 #include "kernels/core/log.h"
 
 #include <algorithm>
-#include <cstring>
 
 namespace weft {
 namespace {
 
 int64_t arena_bytes(const Model& model, const Settings& s, ThreadPool& pool) {
-  return Arena::padded(model.workspace(s.limits, s.mesh, s.arithmetic, pool)) +
-         Arena::padded(sample_workspace(model.info.vocab_size));
+  return std::max(model.workspace(s.limits, s.mesh, s.arithmetic, pool), Sampler::workspace(s.limits.max_rows, s.mesh));
 }
 
 void check_ids(std::span<const int32_t> ids, int64_t vocab, int64_t max_model_len) {
@@ -30,7 +28,7 @@ void check_prompt(std::span<const int32_t> ids, int64_t vocab_size, int64_t max_
 }
 
 int64_t workspace_bytes(const Model& model, const Settings& s, ThreadPool& pool) {
-  const int64_t logits = s.mesh.rank == 0 ? s.limits.max_rows * model.info.vocab_size : 0;
+  const int64_t logits = s.limits.max_rows * vocab_slice(model.info.vocab_size, s.mesh.world, s.mesh.rank).size();
   return arena_bytes(model, s, pool) + logits * static_cast<int64_t>(sizeof(float));
 }
 
@@ -51,7 +49,8 @@ StepEngine::StepEngine(Model model, std::unique_ptr<ThreadPool> pool, const Sett
       context_{*pool_, workspace_},
       kv_(KvShape{model_.paged, s.block_size, s.kv_dtype}, s.kv_blocks),
       runner_(model_, kv_, Parallel{*comm.tensors, context_, s.arithmetic}, s.limits, s.max_seqs,
-              (s.max_model_len + s.block_size - 1) / s.block_size, comm.host->rank() == 0),
+              (s.max_model_len + s.block_size - 1) / s.block_size),
+      sampler_(model_.info.vocab_size, s.limits.max_rows, Parallel{*comm.tensors, context_, s.arithmetic}),
       scheduler_({s.max_seqs, static_cast<int>(s.limits.max_tokens)}, s.kv_blocks, s.block_size),
       score_rows_(s.limits.max_rows),
       comm_(std::move(comm)) {}
@@ -80,31 +79,69 @@ void StepEngine::submit(const Request& request) {
   const auto length = static_cast<int64_t>(request.prompt.size());
   const int64_t left = std::min<int64_t>(request.max_tokens - request.n_generated, info_.max_model_len - length);
   scheduler_.add(request.id, request.prompt, length + left, request.cache_salt);
-  active_.emplace(request.id, Active{request.sampling, request.ignore_eos, request.logits, left, {}});
+  active_.emplace(request.id, Active{.sampling = request.sampling,
+                                     .ignore_eos = request.ignore_eos,
+                                     .logits = request.logits,
+                                     .n_generated = request.n_generated,
+                                     .left = left});
   stats_.prompt_tokens += length;
 }
 
 void StepEngine::cancel(RequestId id) {
   const auto it = active_.find(id);
   if (it == active_.end()) return;
-  cancelled_.push_back({.id = id, .finish = FinishReason::cancelled, .fingerprint = it->second.fingerprint.value(), .error = {}});
-  scheduler_.remove(id);
+  cancelled_.push_back({.id = id, .finish = FinishReason::cancelled, .fingerprint = it->second.fingerprint, .error = {}});
+  forget(id);
+}
+
+void StepEngine::forget(RequestId id) {
+  const auto it = active_.find(id);
+  if (it->second.index >= 0) free_indices_.push_back(it->second.index);
   active_.erase(it);
+  scheduler_.remove(id);
 }
 
 std::vector<TokenEvent> StepEngine::step() {
   std::vector<TokenEvent> events = std::exchange(cancelled_, {});
   if (!scheduler_.has_work()) return events;
-  const StepPlan plan = scheduler_.schedule();
+  StepPlan plan = scheduler_.schedule();
+  ask_for_tokens(plan);
   step_begins_(scheduler_.scheduled());
-  const Tensor logits = run(plan);
+  const Sampler::Drawn drawn = run(plan);
   scheduler_.completed();
-  int64_t row = 0;
-  for (const RequestId id : scheduler_.sampled()) {
-    events.push_back(draw(id, logits.slice(row, row + 1)));
-    ++row;
+  const int64_t vocab = model().vocab_size;
+  auto echoed = echoed_.begin();
+  for (size_t i = 0; i < drawn.ids.size(); ++i) {
+    TokenEvent& event = events.emplace_back();
+    event.id = scheduler_.sampled()[i];
+    Active& active = active_.at(event.id);
+    event.fingerprint = active.fingerprint += drawn.fingerprints[i];
+    event.cached_tokens = static_cast<int>(scheduler_.cached_tokens(event.id));
+    if (active.logits) event.logits.assign(std::exchange(echoed, echoed + vocab), echoed);
+    take(event, drawn.ids[i]);
   }
   return events;
+}
+
+// What the ranks need to know to draw a token for every sequence whose ids are all computed.
+void StepEngine::ask_for_tokens(StepPlan& plan) {
+  auto id = scheduler_.sampled().begin();
+  for (StepPlan::Chunk& chunk : plan.chunks) {
+    if (!chunk.logits) continue;
+    Active& active = active_.at(*id);
+    if (active.index < 0) {
+      if (free_indices_.empty()) free_indices_.push_back(indices_++);
+      active.index = free_indices_.back();
+      free_indices_.pop_back();
+      const std::span<const int32_t> ids = scheduler_.ids(*id);
+      StepPlan::Begin& begin = plan.begins.emplace_back();
+      begin = {.sequence = active.index, .sampling = active.sampling, .n_generated = active.n_generated, .ids = {}};
+      if (active.sampling.penalises()) begin.ids.assign(ids.begin(), ids.end());
+    }
+    chunk.sequence = active.index;
+    chunk.echo = active.logits;
+    ++id;
+  }
 }
 
 // Whatever goes wrong in a step on one rank ends it on all: they cannot know how far the others came.
@@ -122,43 +159,55 @@ auto StepEngine::abort_on_error(Fn&& fn) {
   }
 }
 
-Tensor StepEngine::run(const StepPlan& plan) {
+Sampler::Drawn StepEngine::run(const StepPlan& plan) {
   ++stats_.steps;
   return abort_on_error([&] {
     if (comm_.host->size() > 1) comm_.host->publish(plan.serialise());
-    return runner_.run(plan);
+    return compute(plan);
   });
 }
 
-// Chooses the next token from one row of logits and ends the request or lets it go on.
-TokenEvent StepEngine::draw(RequestId id, Tensor logits) {
-  Active& active = active_.at(id);
-  const int64_t vocab = logits.elements();
-  active.fingerprint.add({logits.as<float>(), static_cast<size_t>(vocab)});
-  TokenEvent event;
-  event.id = id;
-  event.fingerprint = active.fingerprint.value();
-  event.cached_tokens = static_cast<int>(scheduler_.cached_tokens(id));
-  if (active.logits) event.logits.assign(logits.as<float>(), logits.as<float>() + vocab);
-  const std::span<const int32_t> ids = scheduler_.ids(id);
-  event.token = sample(logits.view({vocab}), active.sampling, ids, static_cast<int64_t>(ids.size()), context_);
-  if (event.token < 0) {
+Sampler::Drawn StepEngine::compute(const StepPlan& plan) {
+  const Tensor logits = runner_.run(plan);
+  echo(plan, logits);
+  return sampler_.draw(plan, logits);
+}
+
+// The logits that somebody wants to see, on rank 0.
+void StepEngine::echo(const StepPlan& plan, Tensor logits) {
+  const int64_t vocab = model().vocab_size;
+  Parallel parallel{*comm_.tensors, context_, info_.arithmetic};
+  echoed_.clear();
+  int64_t row = 0;
+  for (const StepPlan::Chunk& chunk : plan.chunks) {
+    const int64_t rows = chunk.all_logits ? chunk.n_tokens : chunk.logits ? 1 : 0;
+    if (chunk.all_logits || chunk.echo) {
+      const size_t before = echoed_.size();
+      if (comm_.host->rank() == 0) echoed_.resize(before + static_cast<size_t>(rows * vocab));
+      gather_logits(Tensor(echoed_.data() + before, {rows, vocab}), logits.slice(row, row + rows), vocab, parallel);
+    }
+    row += rows;
+  }
+}
+
+// Ends the request with this token or lets it go on.
+void StepEngine::take(TokenEvent& event, int32_t token) {
+  Active& active = active_.at(event.id);
+  event.token = token;
+  if (token < 0) {
     event.finish = FinishReason::error;
-    event.error = not_finite(std::ssize(ids), info_);
+    event.error = not_finite(std::ssize(scheduler_.ids(event.id)), info_);
   } else {
     ++stats_.generated_tokens;
-    if (!active.ignore_eos && is_eos(event.token))
+    if (!active.ignore_eos && is_eos(token))
       event.finish = FinishReason::stop;
     else if (--active.left == 0)
       event.finish = FinishReason::length;
   }
-  if (event.finish == FinishReason::none) {
-    scheduler_.append(id, event.token);
-    return event;
-  }
-  scheduler_.remove(id);
-  active_.erase(id);
-  return event;
+  if (event.finish == FinishReason::none)
+    scheduler_.append(event.id, token);
+  else
+    forget(event.id);
 }
 
 bool StepEngine::is_eos(int32_t token) const {
@@ -200,8 +249,8 @@ void StepEngine::score(const std::vector<int32_t>& ids, float* out) {
                            .n_tokens = static_cast<int32_t>(end - begin),
                            .all_logits = true,
                            .blocks = blocks.held});
-    const Tensor logits = run(plan);
-    std::memcpy(out + begin * model().vocab_size, logits.data, logits.bytes());
+    run(plan);
+    std::copy(echoed_.begin(), echoed_.end(), out + begin * model().vocab_size);
   }
 }
 
@@ -217,7 +266,7 @@ void StepEngine::serve_steps() {
     for (;;) {
       const StepPlan plan = StepPlan::deserialise(comm_.host->receive());
       if (plan.stop) return;
-      runner_.run(plan);
+      compute(plan);
     }
   });
 }

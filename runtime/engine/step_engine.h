@@ -3,9 +3,9 @@
 #include <unordered_map>
 
 #include "runtime/engine/engine.h"
-#include "runtime/engine/fingerprint.h"
 #include "runtime/engine/kv_cache.h"
 #include "runtime/engine/runner.h"
+#include "runtime/engine/sampler.h"
 #include "runtime/engine/scheduler.h"
 #include "runtime/engine/settings.h"
 
@@ -41,13 +41,19 @@ class StepEngine final : public Engine {
     SamplingParams sampling;
     bool ignore_eos = false;
     bool logits = false;
-    int64_t left = 0;  // tokens that may still be generated
-    Fingerprint fingerprint;
+    int n_generated = 0;         // of the ids it came with
+    int64_t left = 0;            // tokens that may still be generated
+    int32_t index = -1;          // its sequence's, once a token is drawn
+    uint64_t fingerprint = 0;
   };
 
   void check_request(const Request& request) const;
-  Tensor run(const StepPlan& plan);  // on all ranks; rank 0's part
-  TokenEvent draw(RequestId id, Tensor logits);
+  void ask_for_tokens(StepPlan& plan);
+  Sampler::Drawn run(const StepPlan& plan);      // on all ranks; rank 0's part
+  Sampler::Drawn compute(const StepPlan& plan);  // every rank's part
+  void echo(const StepPlan& plan, Tensor logits);
+  void take(TokenEvent& event, int32_t token);
+  void forget(RequestId id);
   bool is_eos(int32_t token) const;
   template <class Fn>
   auto abort_on_error(Fn&& fn);
@@ -59,9 +65,13 @@ class StepEngine final : public Engine {
   Context context_;
   KvCache kv_;
   Runner runner_;
+  Sampler sampler_;
   Scheduler scheduler_;
   int64_t score_rows_;
   std::unordered_map<RequestId, Active> active_;
+  std::vector<int32_t> free_indices_;  // of sequences that ended
+  int32_t indices_ = 0;                // given so far
+  std::vector<float> echoed_;          // on rank 0: (rows, vocab), the logits that the last plan wants
   std::function<void(std::span<const RequestId>)> step_begins_ = [](std::span<const RequestId>) {};
   std::vector<TokenEvent> cancelled_;  // to be told by the next step()
   EngineStats stats_;

@@ -7,12 +7,13 @@
 
 // Message (native byte order, all ranks run the same binary):
 //   u64 step, u8 stop, u32 tokens, u32 chunks, i32 ids[tokens], then for each chunk
-//   i32 start, i32 n_tokens, u8 flags (1 logits, 2 all logits), u32 blocks, i32 blocks[]
+//   i32 start, i32 n_tokens, i32 sequence, u8 flags (1 logits, 2 echo, 4 all logits), u32 blocks, i32 blocks[]
+//   then u32 begins, and for each: i32 sequence, SamplingParams, i32 n_generated, u32 ids, i32 ids[]
 namespace weft {
 namespace {
 
-constexpr uint8_t kLogits = 1, kAllLogits = 2;
-constexpr size_t kHeaderBytes = 17, kChunkBytes = 13;  // without arrays
+constexpr uint8_t kLogits = 1, kEcho = 2, kAllLogits = 4;
+constexpr size_t kHeaderBytes = 21, kChunkBytes = 17, kBeginBytes = 12 + sizeof(SamplingParams);  // without arrays
 
 class Writer {
  public:
@@ -66,7 +67,9 @@ class Reader {
 std::vector<std::byte> StepPlan::serialise() const {
   size_t ids = tokens.size();
   for (const Chunk& chunk : chunks) ids += chunk.blocks.size();
-  std::vector<std::byte> message(kHeaderBytes + kChunkBytes * chunks.size() + ids * sizeof(int32_t));
+  for (const Begin& begin : begins) ids += begin.ids.size();
+  std::vector<std::byte> message(kHeaderBytes + kChunkBytes * chunks.size() + kBeginBytes * begins.size() +
+                                 ids * sizeof(int32_t));
   Writer out(message);
   out.value(step);
   out.value(uint8_t{stop});
@@ -76,9 +79,19 @@ std::vector<std::byte> StepPlan::serialise() const {
   for (const Chunk& chunk : chunks) {
     out.value(chunk.start);
     out.value(chunk.n_tokens);
-    out.value(static_cast<uint8_t>((chunk.logits ? kLogits : 0) | (chunk.all_logits ? kAllLogits : 0)));
+    out.value(chunk.sequence);
+    out.value(
+        static_cast<uint8_t>((chunk.logits ? kLogits : 0) | (chunk.echo ? kEcho : 0) | (chunk.all_logits ? kAllLogits : 0)));
     out.value(static_cast<uint32_t>(chunk.blocks.size()));
     out.array(chunk.blocks);
+  }
+  out.value(static_cast<uint32_t>(begins.size()));
+  for (const Begin& begin : begins) {
+    out.value(begin.sequence);
+    out.value(begin.sampling);
+    out.value(begin.n_generated);
+    out.value(static_cast<uint32_t>(begin.ids.size()));
+    out.array(begin.ids);
   }
   return message;
 }
@@ -100,13 +113,25 @@ StepPlan StepPlan::deserialise(std::span<const std::byte> message) {
     chunk.n_tokens = in.value<int32_t>();
     WEFT_CHECK(chunk.start >= 0 && chunk.n_tokens > 0, "chunk of ", chunk.n_tokens, " tokens at ", chunk.start);
     rows += chunk.n_tokens;
+    chunk.sequence = in.value<int32_t>();
     const auto flags = in.value<uint8_t>();
-    WEFT_CHECK(flags <= (kLogits | kAllLogits), "chunk flags ", int{flags});
+    WEFT_CHECK(flags <= (kLogits | kEcho | kAllLogits), "chunk flags ", int{flags});
     chunk.logits = flags & kLogits;
+    chunk.echo = flags & kEcho;
     chunk.all_logits = flags & kAllLogits;
     chunk.blocks = in.array(in.value<uint32_t>());
   }
   WEFT_CHECK(rows == n_tokens, rows, " rows in chunks, ", n_tokens, " tokens");
+  const auto n_begins = in.value<uint32_t>();
+  WEFT_CHECK(n_begins <= in.left() / kBeginBytes, "plan of ", in.left(), " more bytes announces ", n_begins, " begins");
+  plan.begins.resize(n_begins);
+  for (Begin& begin : plan.begins) {
+    begin.sequence = in.value<int32_t>();
+    begin.sampling = in.value<SamplingParams>();
+    begin.n_generated = in.value<int32_t>();
+    begin.ids = in.array(in.value<uint32_t>());
+    WEFT_CHECK(begin.sequence >= 0, "sequence ", begin.sequence);
+  }
   WEFT_CHECK(in.left() == 0, in.left(), " bytes after the plan");
   return plan;
 }

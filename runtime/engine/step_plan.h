@@ -5,20 +5,31 @@
 #include <span>
 #include <vector>
 
+#include "kernels/sample/sample.h"
+
 namespace weft {
 
 struct StepPlan {
   struct Chunk {        // consecutive rows of one sequence
     int32_t start = 0;  // position of the first row
     int32_t n_tokens = 0;
+    int32_t sequence = -1;        // >= 0: a token is drawn from the last row's logits for the sequence with this index
     bool logits = false;          // the last row's logits are wanted
-    bool all_logits = false;      // every row's logits are wanted (score)
+    bool echo = false;            // of them rank 0 wants the values
+    bool all_logits = false;      // rank 0 wants the values of every row's logits (score)
     std::vector<int32_t> blocks;  // its block table, covering start + n_tokens positions
+  };
+  struct Begin {  // of a sequence whose first token is drawn in this step
+    int32_t sequence = 0;  // its index from now on; whoever had it before has ended
+    SamplingParams sampling;
+    int32_t n_generated = 0;   // the last of ids were not in the prompt
+    std::vector<int32_t> ids;  // known so far; empty if nothing penalises them
   };
   uint64_t step = 0;
   bool stop = false;            // no work: the ranks leave their loop
   std::vector<int32_t> tokens;  // rows of all chunks in order
   std::vector<Chunk> chunks;
+  std::vector<Begin> begins;
 
   std::vector<std::byte> serialise() const;
   // Every length is checked against the message; malformed input is a CheckError.

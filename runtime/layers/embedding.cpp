@@ -11,8 +11,7 @@ Embedding::Embedding(const Build& at, const std::string& name, int64_t vocab, in
 void Embedding::operator()(Tensor out, Step& s) const { vocab_embed(out, s.in.ids, *table_, vocab_, s.shard, s.p); }
 
 Head::Head(const Build& at, const std::string& name, int64_t vocab, int64_t hidden)
-    : vocab_(vocab),
-      weight_(at.as("head", cat(vocab, " tokens")).matrix({part(name, at.vocab(vocab))}, Dim::whole(hidden))) {}
+    : weight_(at.as("head", cat(vocab, " tokens")).matrix({part(name, at.vocab(vocab))}, Dim::whole(hidden))) {}
 
 void Head::operator()(const Lane& x) const {
   Step& s = x.step();
@@ -22,7 +21,7 @@ void Head::operator()(const Lane& x) const {
   if (rows == 0) return;
   Tensor wanted = s.arena().tensor(DType::f32, {rows, hidden});
   moe_permute(wanted, all, s.in.logit_rows, 1, s.p.context);
-  vocab_logits(s.logits, wanted, *weight_, vocab_, s.p);
+  column_parallel(s.logits, wanted, *weight_, s.p);
 }
 
 }  // namespace weft

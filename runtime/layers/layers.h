@@ -102,9 +102,8 @@ class Embedding {
 class Head {
  public:
   Head(const Build& at, const std::string& name, int64_t vocab, int64_t hidden);
-  void operator()(const Lane& x) const;  // writes the step's logits of the rows it wants
+  void operator()(const Lane& x) const;  // writes the step's logits of the rows it wants, this rank's slice of the vocabulary
  private:
-  int64_t vocab_;
   const PackedMatrix* weight_;
 };
 

@@ -18,7 +18,7 @@ struct StepInput {
 
 struct Step {
   const StepInput& in;
-  Tensor logits;                   // (rows, vocab) f32 on rank 0, else empty
+  Tensor logits;                   // (rows, this rank's slice of the vocabulary) f32
   std::span<const PagedKv> kv;     // by CacheId
   std::span<const Tensor> tables;  // by TableId: cos and sin of every row, (tokens, 2, pairs)
   TokenShard shard;                // whose rows of the residual stream this rank keeps

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "kernels/rope/rope.h"
+#include "parallel/sample_tp.h"
 
 namespace weft {
 
@@ -35,7 +36,7 @@ int64_t Model::workspace(const StepLimits& limits, const Mesh& mesh, Arithmetic 
   const auto run = [&](int64_t tokens) {
     const int64_t rows = std::min(tokens, limits.max_rows);
     const Tensor each_token(nullptr, DType::i32, {tokens});
-    forward(Tensor(nullptr, DType::f32, {rows, info.vocab_size}),
+    forward(Tensor(nullptr, DType::f32, {rows, vocab_slice(info.vocab_size, mesh.world, mesh.rank).size()}),
             {each_token, each_token, each_token, {}, Tensor(nullptr, DType::i32, {rows})}, kv, parallel);
   };
   // It grows with the tokens within each of the shard's two forms.

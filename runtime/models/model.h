@@ -44,7 +44,7 @@ struct Model {
   std::vector<TableForm> tables;  // by TableId
   std::unique_ptr<Weights> weights = std::make_unique<Weights>();
 
-  // logits: (rows, vocab) f32 on rank 0; other ranks pass an empty tensor. kv: by CacheId.
+  // logits: (rows, vocab_slice) f32, of this rank. kv: by CacheId.
   void forward(Tensor logits, const StepInput& in, std::span<const PagedKv> kv, Parallel& p) const;
   // Bytes of workspace that takes at most on this rank for steps within `limits`: what forward passes take that compute nothing.
   int64_t workspace(const StepLimits& limits, const Mesh& mesh, Arithmetic a, ThreadPool& pool) const;

@@ -27,6 +27,8 @@ SamplingParams from_proto(const v1::SamplingParams& p) {
   if (p.has_top_p()) s.top_p = p.top_p();
   s.min_p = p.min_p();
   if (p.has_repetition_penalty()) s.repetition_penalty = p.repetition_penalty();
+  s.presence_penalty = p.presence_penalty();
+  s.frequency_penalty = p.frequency_penalty();
   s.seed = p.has_seed() ? p.seed() : random_seed();
   return s;
 }
@@ -38,6 +40,8 @@ v1::SamplingParams to_proto(const SamplingParams& s) {
   p.set_top_p(s.top_p);
   p.set_min_p(s.min_p);
   p.set_repetition_penalty(s.repetition_penalty);
+  p.set_presence_penalty(s.presence_penalty);
+  p.set_frequency_penalty(s.frequency_penalty);
   p.set_seed(s.seed);
   return p;
 }

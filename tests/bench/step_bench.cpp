@@ -20,7 +20,7 @@ struct NoBlock final : Block {
   void operator()(Stream& h) const override {
     const Step& s = h.step();
     if (s.p.context.dry()) return;
-    if (s.logits.data) std::memset(s.logits.data, 0, static_cast<size_t>(s.logits.bytes()));
+    std::memset(s.logits.data, 0, static_cast<size_t>(s.logits.bytes()));
     const std::byte here{};
     std::vector<std::byte> all(static_cast<size_t>(s.p.comm.size()));
     s.p.comm.all_gather_v(all, std::span(&here, 1), std::vector<int64_t>(all.size(), 1));

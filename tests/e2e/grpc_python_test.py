@@ -160,7 +160,8 @@ class Grpc(unittest.TestCase):
             self.refused(bad, request(max_tokens=n), f"max_tokens is {n}")
         nan = float("nan")
         for name, values in (("temperature", (-1, 1000, nan)), ("top_k", (-1,)), ("top_p", (0, -1, 2, nan)), ("min_p", (-1, 2, nan)),
-                             ("repetition_penalty", (0, -1, 1e9, nan))):
+                             ("repetition_penalty", (0, -1, 1e9, nan)), ("presence_penalty", (-3, 3, nan)),
+                             ("frequency_penalty", (-3, 3, nan))):
             for value in values:
                 self.refused(bad, request(sampling=pb.SamplingParams(**{name: value})), name)
         self.refused(bad, request(stop=["x"] * 17), "17 stop strings")

@@ -1,21 +1,27 @@
-// Cases of sample: one output of ids, drawn at `draws` positions from the same logits.
+// Cases of sample: ids of `rows` rows, drawn at as many positions from the same logits.
 #include "kernels/sample/sample.h"
 #include "tests/support/op_case.h"
 
 namespace weft::test {
 namespace {
 
-OpCase sample_case(std::string name, int64_t vocab, int draws, SamplingParams params, float scale = 3) {
-  return {.name = cat("sample/", name, "_", vocab, "_draws", draws),
-          .bytes = 4.0 * vocab * draws,
-          .workspace = sample_workspace(vocab),
+OpCase sample_case(std::string name, int64_t vocab, int64_t rows, SamplingParams params, float scale = 3) {
+  return {.name = cat("sample/", name, "_", vocab, "_rows", rows),
+          .bytes = 4.0 * static_cast<double>(vocab * rows),
+          .workspace = sample_workspace(rows, 1),
           .make = [=](Inputs& in) -> OpRun {
-            const Tensor logits = in.normal({vocab}, scale), ids = in.empty(DType::i32, {draws});
-            const Tensor seen = in.integers({50}, 0, static_cast<int32_t>(vocab));
-            return {{ids}, [=](Backend b, Context& c) {
-                      const std::span<const int32_t> history(seen.as<int32_t>(), seen.elements());
-                      for (int i = 0; i < draws; ++i)
-                        ids.as<int32_t>()[i] = pick(b, ref::sample, sample)(logits, params, history, i, c);
+            const Tensor row = in.normal({1, vocab}, scale), ids = in.empty(DType::i32, {rows}),
+                         logits = in.empty(DType::f32, {rows, vocab});
+            auto& seen = in.keep(std::vector<SeenToken>());
+            for (int32_t id = 0; id < vocab; id += 1 + static_cast<int32_t>(vocab / 50)) seen.push_back({id, id % 3});
+            auto& each = in.keep(std::vector<SampleRow>());
+            for (int64_t i = 0; i < rows; ++i) each.push_back({params, i, seen});
+            return {{ids},
+                    [=, &each](Backend b, Context& c) {
+                      pick(b, ref::sample, sample)(ids, logits, each, VocabSlice::whole(vocab), c);
+                    },
+                    [=] {
+                      for (int64_t i = 0; i < rows; ++i) std::copy_n(row.as<float>(), vocab, logits.as<float>() + i * vocab);
                     }};
           }};
 }
@@ -29,6 +35,7 @@ void add_sample_cases(std::vector<OpCase>& cases) {
   };
   add("greedy", {});
   add("greedy_penalty", {.repetition_penalty = 1.3f});
+  add("generated_penalties", {.temperature = 1, .presence_penalty = 0.5f, .frequency_penalty = 0.25f, .seed = 5});
   add("plain", {.temperature = 1, .seed = 7});
   add("flat", {.temperature = 2, .seed = 7}, 0.01f);
   add("top_k", {.temperature = 0.8f, .top_k = 50, .seed = 1});

@@ -12,12 +12,19 @@
 namespace weft::test {
 namespace {
 
-int32_t draw(std::vector<float> logits, const SamplingParams& params, int64_t position = 0, std::vector<int32_t> seen = {}) {
+int32_t draw(SampleOp& op, std::vector<float> logits, const SamplingParams& params, int64_t position, std::vector<SeenToken> seen) {
   ThreadPool pool(1);
   const auto n = static_cast<int64_t>(logits.size());
-  Arena workspace(sample_workspace(n));
+  Arena workspace(sample_workspace(1, 1));
   Context context{pool, workspace};
-  return sample({logits.data(), {n}}, params, seen, position, context);
+  const SampleRow row{params, position, seen};
+  int32_t id = -2;
+  op({&id, {1}}, {logits.data(), {1, n}}, {&row, 1}, VocabSlice::whole(n), context);
+  return id;
+}
+
+int32_t draw(std::vector<float> logits, const SamplingParams& params, int64_t position = 0, std::vector<SeenToken> seen = {}) {
+  return draw(sample, std::move(logits), params, position, std::move(seen));
 }
 
 // Known answers of the authors' Random123 distribution (kat_vectors, philox4x32 10).
@@ -33,14 +40,33 @@ TEST(Sample, GreedyTakesTheLowestOfEquals) {
   std::vector<float> logits(5000, -1);
   logits[4097] = logits[4999] = logits[1500] = 2;
   EXPECT_EQ(draw(logits, {}), 1500);
-  EXPECT_EQ(draw(logits, {.repetition_penalty = 1.5f}, 0, {1500, 1500}), 4097);
+  EXPECT_EQ(draw(logits, {.repetition_penalty = 1.5f}, 0, {{1500}}), 4097);
   std::fill(logits.begin(), logits.end(), std::numeric_limits<float>::lowest());
   EXPECT_EQ(draw(logits, {}), 0);
 }
 
+TEST(Sample, ZerosOfBothSignsAreEqual) {
+  std::vector<float> logits(100, 0.0f);
+  for (size_t i = 0; i < logits.size(); i += 3) logits[i] = -0.0f;
+  EXPECT_EQ(draw(logits, {}), 0);
+  for (int64_t position = 0; position < 50; ++position) {
+    const SamplingParams params{.temperature = 1, .top_k = 70, .seed = 3};
+    EXPECT_EQ(draw(logits, params, position), draw(std::vector<float>(100, 0.0f), params, position));
+  }
+}
+
 TEST(Sample, PenaltyMultipliesNegativeLogits) {
-  EXPECT_EQ(draw({-1.0f, -1.1f}, {.repetition_penalty = 1.2f}, 0, {0}), 1);
-  EXPECT_EQ(draw({-1.0f, -1.1f}, {.repetition_penalty = 1.05f}, 0, {0, 0, 0}), 0);  // duplicates count once
+  EXPECT_EQ(draw({-1.0f, -1.1f}, {.repetition_penalty = 1.2f}, 0, {{0}}), 1);
+  EXPECT_EQ(draw({-1.0f, -1.1f}, {.repetition_penalty = 1.05f}, 0, {{0, 3}}), 0);  // however often it was generated
+}
+
+TEST(Sample, PresenceAndFrequencyCountGeneratedTokensOnly) {
+  EXPECT_EQ(draw({3, 2.5f}, {.presence_penalty = 1}, 0, {{0, 0}}), 0);  // in the prompt
+  EXPECT_EQ(draw({3, 2.5f}, {.presence_penalty = 1}, 0, {{0, 5}}), 1);
+  EXPECT_EQ(draw({3, 2.5f}, {.presence_penalty = 0.4f}, 0, {{0, 5}}), 0);  // once, not five times
+  EXPECT_EQ(draw({3, 2.5f}, {.frequency_penalty = 0.4f}, 0, {{0, 1}}), 0);
+  EXPECT_EQ(draw({3, 2.5f}, {.frequency_penalty = 0.4f}, 0, {{0, 2}}), 1);
+  EXPECT_EQ(draw({3, 2.5f}, {.frequency_penalty = -0.4f}, 0, {{1, 2}}), 1);  // below 0 encourages
 }
 
 // Draws follow the distribution that is left after the filters. 4000 draws: a share p is off by at most 5 deviations.
@@ -96,7 +122,7 @@ TEST(Sample, LogitsThatAreNotFiniteGiveNoToken) {
                                              SamplingParams{.temperature = 1, .repetition_penalty = 2}}) {
           std::vector<float> logits(n, 1.0f);
           logits[at] = bad;
-          EXPECT_EQ(draw(logits, params, 0, {static_cast<int32_t>(at)}), -1) << bad << " at " << at << " of " << n;
+          EXPECT_EQ(draw(logits, params, 0, {{static_cast<int32_t>(at)}}), -1) << bad << " at " << at << " of " << n;
         }
 }
 
@@ -108,7 +134,6 @@ TEST(Sample, RefusesParametersOutOfRange) {
     } catch (const InputError& e) {
       EXPECT_STREQ(e.what(), sentence);
     }
-    EXPECT_THROW(draw({1, 2}, params), InputError);
   };
   refused({.temperature = -1}, "temperature is -1; it must be 0 to 100");
   refused({.temperature = 100.5f}, "temperature is 100.5; it must be 0 to 100");
@@ -118,7 +143,8 @@ TEST(Sample, RefusesParametersOutOfRange) {
   refused({.min_p = 1.5f}, "min_p is 1.5; it must be 0 to 1");
   refused({.repetition_penalty = 0}, "repetition_penalty is 0; it must be above 0 and at most 100");
   refused({.repetition_penalty = kInf}, "repetition_penalty is inf; it must be above 0 and at most 100");
-  EXPECT_THROW(draw({1, 2}, {.repetition_penalty = 2}, 0, {2}), CheckError);
+  refused({.presence_penalty = -2.5f}, "presence_penalty is -2.5; it must be -2 to 2");
+  refused({.frequency_penalty = kNan}, "frequency_penalty is nan; it must be -2 to 2");
 }
 
 // The limit: the largest score alone, which overflow must not hide.
@@ -137,8 +163,8 @@ TEST(Sample, APenaltyNearZeroSaturates) {
   for (const float penalty : {kSmallest, 1e-45f, 1e-38f, 1e-6f})
     for (const float temperature : {0.0f, 1e-45f, 1.0f, 100.0f}) {
       const SamplingParams params{.temperature = temperature, .repetition_penalty = penalty, .seed = 1};
-      EXPECT_EQ(draw({1, 2, 3e4f, 4}, params, 0, {2}), 2) << penalty;                // seen and positive: beyond all others
-      EXPECT_EQ(draw({-1e6f, -1e-3f, -1e6f, -1e6f}, params, 0, {1}), 1) << penalty;  // seen and negative: next to 0
+      EXPECT_EQ(draw({1, 2, 3e4f, 4}, params, 0, {{2}}), 2) << penalty;                // seen and positive: beyond all others
+      EXPECT_EQ(draw({-1e6f, -1e-3f, -1e6f, -1e6f}, params, 0, {{1}}), 1) << penalty;  // seen and negative: next to 0
     }
 }
 
@@ -163,15 +189,10 @@ TEST(Sample, AnyAcceptedParametersEndWithTheReferencesToken) {
     std::vector<float> logits(1 + random() % 700);
     const float scale = one_of(scales);
     for (float& x : logits) x = scale * (static_cast<float>(random() % 2001) - 1000);
-    const std::vector<int32_t> seen(random() % 3, static_cast<int32_t>(random() % logits.size()));
-    const int32_t token = draw(logits, params, i, seen);
-    ThreadPool pool(1);
-    Arena none(0);
-    Context context{pool, none};
-    const auto n = static_cast<int64_t>(logits.size());
-    ASSERT_EQ(token, ref::sample({logits.data(), {n}}, params, seen, i, context))
+    const std::vector<SeenToken> seen(random() % 2, SeenToken{static_cast<int32_t>(random() % logits.size())});
+    ASSERT_EQ(draw(logits, params, i, seen), draw(ref::sample, logits, params, i, seen))
         << "temperature " << params.temperature << " top_k " << params.top_k << " top_p " << params.top_p << " min_p "
-        << params.min_p << " penalty " << params.repetition_penalty << " scale " << scale << " of " << n;
+        << params.min_p << " penalty " << params.repetition_penalty << " scale " << scale << " of " << logits.size();
   }
 }
 

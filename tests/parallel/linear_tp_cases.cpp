@@ -93,26 +93,6 @@ void embedding_rows_come_from_their_owners(RankComm& ranks) {
   }
 }
 
-void logits_arrive_on_rank_0(RankComm& ranks) {
-  Communicator& comm = *ranks.tensors;
-  const int64_t vocab = 103, hidden = 40;
-  const Matrix head = random_matrix(vocab, hidden, 7);
-  const auto run = [&](Communicator& among, Matrix x) {
-    const PackedMatrix held = head.row_block(split_evenly(vocab, among.size(), among.rank())).packed();
-    RankContext context(among, Arithmetic::f32,
-                        vocab_logits_workspace(x.rows, vocab, hidden, among.size(), Arithmetic::f32, 1));
-    Matrix logits(x.rows, vocab);
-    vocab_logits(logits.tensor(), x.tensor(), held, vocab, context.parallel);
-    return logits;
-  };
-  RankComm alone = single_rank();
-  for (const int64_t rows : {0, 1, 6}) {
-    const Matrix x = random_matrix(rows, hidden, 8);
-    const Matrix logits = run(comm, x);
-    EXPECT_TRUE(logits.same_bits(comm.rank() == 0 ? run(*alone.tensors, x) : Matrix(rows, vocab)));
-  }
-}
-
 void split_experts_have_the_bits_of_whole_ones(RankComm& ranks) {
   const Units units = Units::mlp(1000);
   const int64_t n = 21, pairs = 17;
@@ -154,7 +134,6 @@ std::vector<RankCase> linear_tp_cases() {
   return {{"row_parallel_has_the_bits_of_one_rank", row_parallel_has_the_bits_of_one_rank},
           {"tokens_are_gathered", tokens_are_gathered},
           {"embedding_rows_come_from_their_owners", embedding_rows_come_from_their_owners},
-          {"logits_arrive_on_rank_0", logits_arrive_on_rank_0},
           {"split_experts_have_the_bits_of_whole_ones", split_experts_have_the_bits_of_whole_ones},
           {"reduction_traffic_is_what_the_plan_says", reduction_traffic_is_what_the_plan_says}};
 }

@@ -34,7 +34,7 @@ class MpiCase : public testing::Test {
 };
 
 int run_cases(RankComm& ranks) {
-  for (const auto& group : {comm_cases(), linear_tp_cases(), expert_cases()}) {
+  for (const auto& group : {comm_cases(), linear_tp_cases(), sample_tp_cases(), expert_cases()}) {
     for (const RankCase& rank_case : group) {
       testing::RegisterTest("Mpi", rank_case.name, nullptr, nullptr, __FILE__, __LINE__,
                             [&ranks, rank_case] { return new MpiCase(rank_case, ranks); });

@@ -17,6 +17,7 @@ inline void PrintTo(const RankCase& rank_case, std::ostream* out) { *out << rank
 
 std::vector<RankCase> comm_cases();
 std::vector<RankCase> linear_tp_cases();
+std::vector<RankCase> sample_tp_cases();
 std::vector<RankCase> expert_cases();
 
 }  // namespace weft

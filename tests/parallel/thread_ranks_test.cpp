@@ -21,7 +21,7 @@ TEST_P(OnThreads, Runs) {
 
 std::vector<RankCase> all_cases() {
   std::vector<RankCase> cases;
-  for (const auto& group : {comm_cases(), linear_tp_cases(), expert_cases()})
+  for (const auto& group : {comm_cases(), linear_tp_cases(), sample_tp_cases(), expert_cases()})
     cases.insert(cases.end(), group.begin(), group.end());
   return cases;
 }

@@ -9,6 +9,7 @@
 
 #include "parallel/network.h"
 #include "runtime/engine/agree.h"
+#include "runtime/engine/fingerprint.h"
 #include "runtime/engine/step_engine.h"
 #include "tests/runtime/engine/fake_model.h"
 #include "tests/support/ranks.h"
@@ -81,6 +82,7 @@ std::vector<Request> random_requests(int n, uint32_t seed, int longest = 60) {
       r.sampling.temperature = 0.9f;
       r.sampling.seed = random();
       r.sampling.repetition_penalty = 1.2f;
+      r.sampling.frequency_penalty = 0.5f;
     }
   }
   return requests;
@@ -193,7 +195,7 @@ TEST(Engine, AReplayContinuesWithTheSameTokens) {
   Request request = random_requests(1, 8)[0];
   request.max_tokens = 30;
   request.ignore_eos = true;
-  request.sampling = {.temperature = 0.8f, .seed = 4};
+  request.sampling = {.temperature = 0.8f, .presence_penalty = 1, .frequency_penalty = 0.5f, .seed = 4};
   const auto whole = make_engine(settings(), single_rank());
   whole->submit(request);
   const Answer expected = run(*whole).at(request.id);
@@ -294,6 +296,8 @@ TEST(Engine, RefusesBadRequestsAndServesTheNext) {
   refuse([](Request& r) { r.sampling.min_p = 1.5f; }, "min_p");
   refuse([](Request& r) { r.sampling.top_k = -1; }, "top_k");
   refuse([](Request& r) { r.sampling.repetition_penalty = 0; }, "repetition_penalty");
+  refuse([](Request& r) { r.sampling.presence_penalty = 3; }, "presence_penalty");
+  refuse([](Request& r) { r.sampling.frequency_penalty = -3; }, "frequency_penalty");
   EXPECT_FALSE(engine->has_work());
   Request request;
   request.prompt = {1};
@@ -315,9 +319,10 @@ TEST(Engine, ScoreGivesTheLogitsThatGenerationSees) {
   const TokenEvent& answer = events[0];
   std::vector<float> logits(ids.size() * FakeBlock::kVocab);
   engine->score(ids, logits.data());
-  Fingerprint last;
-  last.add(std::span(logits).last(FakeBlock::kVocab));
-  EXPECT_EQ(last.value(), answer.fingerprint);
+  uint64_t fingerprint = 0;
+  for (int64_t i = 0; i < FakeBlock::kVocab; ++i)
+    fingerprint += fingerprint_mix(std::ssize(ids), i, logits[(ids.size() - 1) * FakeBlock::kVocab + i]);
+  EXPECT_EQ(fingerprint, answer.fingerprint);
   const std::span row(logits.data() + (ids.size() - 1) * FakeBlock::kVocab, FakeBlock::kVocab);
   EXPECT_EQ(std::max_element(row.begin(), row.end()) - row.begin(), answer.token);
   EXPECT_TRUE(std::equal(row.begin(), row.end(), answer.logits.begin(), answer.logits.end()));

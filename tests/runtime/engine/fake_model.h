@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "kernels/core/check.h"
+#include "parallel/sample_tp.h"
 #include "runtime/models/model.h"
 
 namespace weft {
@@ -21,6 +22,7 @@ class FakeBlock final : public Block {
   static constexpr int64_t kVocab = 23;
   static constexpr int32_t kEos = 22;
   static constexpr int64_t kHeads = 3;
+  static constexpr int64_t kNan = 13;  // the logit of nan_on_token that is not finite
 
   explicit FakeBlock(FakeFaults faults) : faults_(faults) {}
 
@@ -39,7 +41,8 @@ class FakeBlock final : public Block {
       while (step.batch.row_offsets[sequence + 1] <= row) ++sequence;
       const uint64_t hash = history(step, sequence, row, s.kv);
       check_equal_on_all_ranks(hash, s.p.comm);
-      if (s.logits.data) write_logits(Tensor(s.logits).slice(i, i + 1).as<float>(), hash, step.ids.as<int32_t>()[row]);
+      write_logits(s.logits.slice(i, i + 1).as<float>(), vocab_slice(kVocab, s.p.comm.size(), s.p.comm.rank()), hash,
+                   step.ids.as<int32_t>()[row]);
     }
   }
 
@@ -63,10 +66,11 @@ class FakeBlock final : public Block {
     return h;
   }
 
-  void write_logits(float* out, uint64_t h, int32_t token) const {
+  void write_logits(float* out, Range slice, uint64_t h, int32_t token) const {
     for (int64_t j = 0; j < kVocab; ++j) {
       h = (h + 1) * 0xbf58476d1ce4e5b9u;
-      out[j] = token == faults_.nan_on_token ? std::nanf("") : static_cast<float>(h >> 40) / (1 << 20);
+      if (j >= slice.begin && j < slice.end)
+        out[j - slice.begin] = token == faults_.nan_on_token && j == kNan ? std::nanf("") : static_cast<float>(h >> 40) / (1 << 20);
     }
   }
 

@@ -14,8 +14,9 @@ StepPlan example() {
   StepPlan plan;
   plan.step = 0x123456789abcdefu;
   plan.tokens = {5, 0, 49151, 7};
-  plan.chunks.push_back({.start = 40, .n_tokens = 1, .logits = true, .blocks = {3, 9}});
+  plan.chunks.push_back({.start = 40, .n_tokens = 1, .sequence = 2, .logits = true, .echo = true, .blocks = {3, 9}});
   plan.chunks.push_back({.start = 0, .n_tokens = 3, .all_logits = true, .blocks = {1}});
+  plan.begins.push_back({.sequence = 2, .sampling = {.temperature = 0.5f, .seed = 9}, .n_generated = 1, .ids = {4, 4, 6}});
   return plan;
 }
 
@@ -27,9 +28,19 @@ void expect_equal(const StepPlan& a, const StepPlan& b) {
   for (size_t i = 0; i < a.chunks.size(); ++i) {
     EXPECT_EQ(a.chunks[i].start, b.chunks[i].start);
     EXPECT_EQ(a.chunks[i].n_tokens, b.chunks[i].n_tokens);
+    EXPECT_EQ(a.chunks[i].sequence, b.chunks[i].sequence);
     EXPECT_EQ(a.chunks[i].logits, b.chunks[i].logits);
+    EXPECT_EQ(a.chunks[i].echo, b.chunks[i].echo);
     EXPECT_EQ(a.chunks[i].all_logits, b.chunks[i].all_logits);
     EXPECT_EQ(a.chunks[i].blocks, b.chunks[i].blocks);
+  }
+  ASSERT_EQ(a.begins.size(), b.begins.size());
+  for (size_t i = 0; i < a.begins.size(); ++i) {
+    EXPECT_EQ(a.begins[i].sequence, b.begins[i].sequence);
+    EXPECT_EQ(a.begins[i].sampling.temperature, b.begins[i].sampling.temperature);
+    EXPECT_EQ(a.begins[i].sampling.seed, b.begins[i].sampling.seed);
+    EXPECT_EQ(a.begins[i].n_generated, b.begins[i].n_generated);
+    EXPECT_EQ(a.begins[i].ids, b.begins[i].ids);
   }
 }
 
@@ -47,7 +58,7 @@ TEST(StepPlan, ADecodePlanIsSmall) {
   StepPlan plan;
   plan.tokens = {1};
   plan.chunks.push_back({.start = 30, .n_tokens = 1, .logits = true, .blocks = {0}});
-  EXPECT_LE(plan.serialise().size(), 40u);
+  EXPECT_LE(plan.serialise().size(), 48u);
 }
 
 TEST(StepPlan, EveryTruncationIsRefused) {

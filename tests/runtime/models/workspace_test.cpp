@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "kernels/core/log.h"
+#include "parallel/sample_tp.h"
 #include "runtime/engine/kv_cache.h"
 #include "runtime/models/model.h"
 #include "tests/runtime/models/golden.h"
@@ -42,8 +43,9 @@ struct Rank {
     const KvCache kv({model.paged, 16, DType::f32}, std::ssize(blocks));
     const std::vector<int32_t> offsets = {0, static_cast<int32_t>(tokens)}, lengths = {static_cast<int32_t>(tokens)};
     const auto tensor = [](std::vector<int32_t>& v) { return Tensor(v.data(), {std::ssize(v)}); };
-    std::vector<float> logits(comm.rank() == 0 ? static_cast<size_t>(tokens * model.info.vocab_size) : 0);
-    model.forward(comm.rank() == 0 ? Tensor(logits.data(), {tokens, model.info.vocab_size}) : Tensor(),
+    const int64_t slice = vocab_slice(model.info.vocab_size, comm.size(), comm.rank()).size();
+    std::vector<float> logits(static_cast<size_t>(tokens * slice));
+    model.forward(Tensor(logits.data(), {tokens, slice}),
                   {tensor(ids), tensor(count), tensor(count), {offsets, lengths, Tensor(blocks.data(), {1, std::ssize(blocks)})},
                    tensor(count)},
                   kv.layers(), parallel);

@@ -309,7 +309,8 @@ TEST(FrameSocket, RoundTripAndLimits) {
       .max_tokens = 5,
       .ignore_eos = true,
       .sampling =
-          {.temperature = 0.5f, .top_k = 3, .top_p = 0.25f, .min_p = 0.125f, .repetition_penalty = 1.5f, .seed = ~0ull},
+          {.temperature = 0.5f, .top_k = 3, .top_p = 0.25f, .min_p = 0.125f, .repetition_penalty = 1.5f, .presence_penalty = -0.5f,
+           .frequency_penalty = 0.75f, .seed = ~0ull},
       .cache_salt = "mine"};
   ToWorker sent, got;
   *sent.mutable_submit() = to_proto(request);
@@ -326,6 +327,8 @@ TEST(FrameSocket, RoundTripAndLimits) {
   EXPECT_EQ(back.sampling.top_p, 0.25f);
   EXPECT_EQ(back.sampling.min_p, 0.125f);
   EXPECT_EQ(back.sampling.repetition_penalty, 1.5f);
+  EXPECT_EQ(back.sampling.presence_penalty, -0.5f);
+  EXPECT_EQ(back.sampling.frequency_penalty, 0.75f);
   EXPECT_EQ(back.sampling.seed, ~0ull);
   EXPECT_EQ(back.cache_salt, "mine");
 
