@@ -9,6 +9,7 @@
 #include "runtime/engine/settings.h"
 #include "runtime/engine/step_engine.h"
 #include "runtime/weights/file_traits.h"
+#include "runtime/weights/loader.h"
 #include "runtime/weights/tied_head.h"
 
 namespace weft {

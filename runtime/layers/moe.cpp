@@ -14,7 +14,7 @@ Moe::Moe(const Build& at, const MoeForm& form)
   const Build b = at.as("experts", cat(form.n, " SwiGLU experts of ", form.width)) / "experts";
   if (b.stored("gate_up_proj") && !b.stored(cat("0.", form.gate, ".weight"))) {
     // transformers 5 in memory: gate above up, expert behind expert.
-    gate_up_ = b.stack({{"gate_up_proj", "", width_, 0}, {"gate_up_proj", "", width_, form.width}}, hidden, experts_);
+    gate_up_ = b.stack({{"gate_up_proj", "", width_}, {"gate_up_proj", "", width_, {.first = form.width}}}, hidden, experts_);
     down_ = b.stack({{"down_proj", "", hidden}}, width_, experts_);
   } else {
     gate_up_ = b.stack({part(cat("{e}.", form.gate), width_), part(cat("{e}.", form.up), width_)}, hidden, experts_);

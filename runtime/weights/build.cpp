@@ -7,8 +7,14 @@
 
 namespace weft {
 
-Part part(const std::string& module, const Dim& rows, bool bias) {
-  return {module + ".weight", bias ? module + ".bias" : "", rows};
+Part part(const std::string& module, const Dim& rows, bool bias, const Stored& stored) {
+  return {module + ".weight", bias ? module + ".bias" : "", rows, stored};
+}
+
+Copies Copies::of(const Dim& heads) {
+  WEFT_CHECK(heads.share != Dim::Share::serving, "copies that several ranks hold");
+  const int n = static_cast<int>(heads.units.count()), ranks = heads.share == Dim::Share::split ? heads.ranks : 1;
+  return {.placement = ExpertPlacement::contiguous(n, ranks, ranks), .active = n};
 }
 
 Dim Copies::slices(int64_t width) const {

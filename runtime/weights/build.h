@@ -2,6 +2,7 @@
 // What a module's constructor declares itself through: weights with their names, shapes and shares, memory between steps, and
 // the tables of a step. A Build is a path into the checkpoint and a view of one Census, which writes everything down; a Loader
 // is a census that afterwards reads this rank's bytes. Modules keep the handles they are given and never a Build.
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -16,18 +17,38 @@ namespace weft {
 
 class Census;
 
-// One weight of a fused product, names below the module's path. Output row r is the stored tensor's row first_row + r; where
-// several copies lie in one tensor, of the copy's rows.
+// Where output row r of a weight, or element r of its bias, lies in the stored tensor: at first + r / block * stride + r % block,
+// without a block at first + r. So gate and up may lie one above the other or row by row in turn (block 1, stride 2), and q, k
+// and v head by head (block head_dim, stride 3 head_dim). A transposed tensor is stored (in, out): the map runs along its columns.
+// Where several copies lie in one tensor, all this is within a copy's rows.
+struct Stored {
+  int64_t first = 0, block = 0, stride = 0;
+  bool transposed = false;
+
+  int64_t at(int64_t row) const { return block ? first + row / block * stride + row % block : first + row; }
+  // [begin, end) as runs of neighbours in the tensor: piece(run there), ascending in r.
+  template <class Fn>
+  void runs(Range rows, Fn&& piece) const {
+    for (int64_t r = rows.begin; r < rows.end;) {
+      const int64_t end = block && block != stride ? std::min(rows.end, (r / block + 1) * block) : rows.end;
+      piece(Range{at(r), at(r) + end - r});
+      r = end;
+    }
+  }
+};
+
+// One weight of a fused product, names below the module's path.
 struct Part {
   std::string weight, bias;  // bias: empty if there is none
   Dim rows;
-  int64_t first_row = 0;
+  Stored stored = {};
 };
 // MODULE.weight, and MODULE.bias if `bias`.
-Part part(const std::string& module, const Dim& rows, bool bias = false);
+Part part(const std::string& module, const Dim& rows, bool bias = false, const Stored& stored = {});
 
-// Copies of one matrix, the experts: which rank holds which, and how many of them a token meets.
+// Copies of one matrix, experts or heads: which rank holds which, and how many of them a token meets.
 struct Copies {
+  static Copies of(const Dim& heads);  // one a unit, all of them active
   ExpertPlacement placement;
   int64_t active = 1;
   // One copy's slices: where every rank holds all copies (ep = 1), a rank holds some slices of each; else whole copies.

@@ -41,14 +41,20 @@ class Census {
   int max_tp() const { return max_tp_; }
   int n_experts() const { return n_experts_; }
 
-  // What the declarations imply, no checkpoint needed: each tensor's rows (of all copies in it) and columns; a vector's are 0 and
-  // its length. A row that two parts claim, or none, is a mistake of the architecture (CheckError).
-  struct Shape {
-    int64_t rows = 0, columns = 0;
-    bool operator==(const Shape&) const = default;
+  // What the declarations imply of a stored tensor, no checkpoint needed.
+  struct Declared {
+    struct Claim {
+      const Weight* weight;
+      const Part* part;
+      bool is_bias;
+    };
+    int64_t rows = 0, columns = 0;  // rows of all copies in it; a vector's are 0 and its length
+    int64_t tensors = 1;            // with "{e}" in the name: so many, of this shape each
+    std::vector<Claim> claims;      // the parts that it is cut into
   };
-  std::map<std::string, Shape> shapes() const;
-  // Missing, misshapen and unused tensors and those of an unreadable type are refused by name.
+  // By name, with the "{e}" of a tensor a copy. A cell that two parts claim, or none, is a mistake of the architecture (CheckError).
+  std::map<std::string, Declared> tensors() const;
+  // Missing, misshapen and unused tensors and those of a type that cannot be read are refused by name.
   void check(const std::string& model_type) const;
 
   // Bytes a rank holds of a weight's part (of one copy). dtype: as stored.
@@ -78,16 +84,5 @@ class Census {
 
 // The name of copy e's tensor.
 std::string name_of_copy(const std::string& name, int64_t e);
-
-// A census that can also read what was declared, this rank's slices only.
-class Loader final : public Census {
- public:
-  using Census::Census;
-  // After check(). Fills what the modules point to: the weights that were taken.
-  void read(Weights& weights, ThreadPool& pool) const;
-
- private:
-  void read_matrix(const Weight& weight, std::vector<PackedMatrix>& stack, ThreadPool& pool) const;
-};
 
 }  // namespace weft

@@ -2,10 +2,8 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <mutex>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string_view>
@@ -14,7 +12,6 @@
 #include "runtime/weights/gguf.h"
 #include "runtime/weights/gguf_config.h"
 #include "runtime/weights/json.h"
-#include "runtime/weights/mapped_file.h"
 #include "runtime/weights/safetensors.h"
 
 namespace weft {
@@ -26,56 +23,6 @@ using nlohmann::json;
 constexpr const char* kSingleFile = "model.safetensors";
 constexpr const char* kIndexFile = "model.safetensors.index.json";
 
-// Rows of tensors that lie in mapped files; what the two formats share.
-class MappedCheckpoint : public Checkpoint {
- public:
-  const std::byte* rows(const std::string& name, int64_t begin, int64_t end) override {
-    const TensorInfo& tensor = info(name);
-    const Place& place = places_.at(name);
-    const int64_t row_bytes = dtype_bytes(tensor.dtype, tensor.shape.empty() ? 1 : tensor.shape.back());
-    const int64_t count = row_bytes == 0 ? 0 : static_cast<int64_t>(place.end - place.begin) / row_bytes;
-    WEFT_CHECK(0 <= begin && begin <= end && end <= count, name, ": rows [", begin, ", ", end, ") of ", count);
-    const size_t first = place.begin + static_cast<size_t>(begin * row_bytes);
-    place.file->prefault(first, first + static_cast<size_t>((end - begin) * row_bytes));
-    return tensor_data(name, tensor, place) + begin * row_bytes;
-  }
-
-  void release(const std::string& name) override {
-    const Place& place = places_.at(name);
-    place.file->release(place.begin, place.end);
-    const std::lock_guard lock(mutex_);
-    aligned_copies_.erase(name);
-  }
-
- protected:
-  struct Place {
-    const MappedFile* file;
-    size_t begin, end;
-  };
-
-  void add(const std::string& name, TensorInfo tensor, Place place) {
-    tensors_[name] = std::move(tensor);
-    places_.emplace(name, place);
-    files_[place.file->path()].push_back(place.begin);
-  }
-
- private:
-  // The tensor's first byte; of a safetensors file that does not align its tensors, in a copy.
-  const std::byte* tensor_data(const std::string& name, const TensorInfo& tensor, const Place& place) {
-    const std::byte* mapped = place.file->bytes().data() + place.begin;
-    const size_t alignment = is_quantised(tensor.dtype) ? 2 : static_cast<size_t>(dtype_info(tensor.dtype).block_bytes);
-    if (reinterpret_cast<uintptr_t>(mapped) % alignment == 0) return mapped;
-    const std::lock_guard lock(mutex_);
-    auto& copy = aligned_copies_[name];
-    if (copy.empty()) copy.assign(mapped, mapped + (place.end - place.begin));
-    return copy.data();
-  }
-
-  std::map<std::string, Place> places_;
-  std::mutex mutex_;
-  std::map<std::string, std::vector<std::byte>> aligned_copies_;
-};
-
 // What old checkpoints saved of a rotary embedding.
 bool is_rope_buffer(const std::string& name) {
   constexpr std::array<std::string_view, 4> kBuffers = {"inv_freq", "original_inv_freq", "cos_cached", "sin_cached"};
@@ -84,14 +31,14 @@ bool is_rope_buffer(const std::string& name) {
 }
 
 std::optional<DType> readable_dtype(const std::string& safetensors_name) {
-  constexpr std::array<std::pair<std::string_view, DType>, 4> kReadable = {
-      {{"F32", DType::f32}, {"F16", DType::f16}, {"BF16", DType::bf16}, {"I32", DType::i32}}};
+  constexpr std::array<std::pair<std::string_view, DType>, 3> kReadable = {
+      {{"F32", DType::f32}, {"F16", DType::f16}, {"BF16", DType::bf16}}};
   for (const auto& [name, dtype] : kReadable)
     if (name == safetensors_name) return dtype;
   return std::nullopt;
 }
 
-class SafetensorsCheckpoint final : public MappedCheckpoint {
+class SafetensorsCheckpoint final : public Checkpoint {
  public:
   explicit SafetensorsCheckpoint(const std::string& directory) {
     path_ = directory;
@@ -132,7 +79,7 @@ class SafetensorsCheckpoint final : public MappedCheckpoint {
       if (is_rope_buffer(stored)) continue;
       const std::string name = (base_alone && !stored.starts_with("lm_head.") ? "model." : "") + stored;
       if (const auto dtype = readable_dtype(entry.dtype))
-        add(name, {*dtype, entry.shape}, {&shards_.at(file), entry.begin, entry.end});
+        add(name, {*dtype, entry.shape}, shards_.at(file), entry.begin, entry.end);
       else
         unreadable_[name] = entry.dtype;
     }
@@ -162,12 +109,12 @@ class SafetensorsCheckpoint final : public MappedCheckpoint {
   std::map<std::string, std::pair<std::string, SafetensorsEntry>> found_;  // file and place, while opening
 };
 
-class GgufCheckpoint final : public MappedCheckpoint {
+class GgufCheckpoint final : public Checkpoint {
  public:
   explicit GgufCheckpoint(const std::string& path) : file_(path) {
     path_ = path;
     for (const auto& [name, tensor] : file_.tensors())
-      add(name, tensor.info, {&file_.file(tensor.part), tensor.begin, tensor.end});
+      add(name, tensor.info, file_.file(tensor.part), tensor.begin, tensor.end);
   }
 
   bool is_gguf() const override { return true; }
@@ -187,14 +134,56 @@ const TensorInfo& Checkpoint::info(const std::string& name) const {
   bad_input(path_, " has no tensor ", in_quotes(name));
 }
 
-void Checkpoint::check_types() const {
-  const auto refuse = [&](const std::string& name, const std::string& type) {
-    bad_input(path_, ": tensor ", in_quotes(name), " has type ", type, ", which Weft does not read; weights are ",
-              is_gguf() ? "F32, F16, BF16 or a block type" : "F32, F16 or BF16");
+const Checkpoint::Place& Checkpoint::place(const std::string& name) const {
+  info(name);  // refuses what is not there
+  return places_.at(name);
+}
+
+std::pair<size_t, size_t> Checkpoint::position(const std::string& name) const {
+  const Place& at = place(name);
+  return {at.file, at.begin};
+}
+
+void Checkpoint::add(const std::string& name, TensorInfo tensor, const MappedFile& file, size_t begin, size_t end) {
+  tensors_[name] = std::move(tensor);
+  if (std::find(order_.begin(), order_.end(), &file) == order_.end()) order_.push_back(&file);
+  const auto number = std::find(order_.begin(), order_.end(), &file) - order_.begin();
+  places_.emplace(name, Place{static_cast<size_t>(number), begin, end});
+  files_[file.path()].push_back(begin);
+}
+
+void Checkpoint::read(const std::string& name, Range rows, Range columns, std::byte* out) const {
+  const Place& at = place(name);
+  const TensorInfo& tensor = info(name);
+  const int64_t length = tensor.shape.empty() ? 1 : tensor.shape.back(), row_bytes = dtype_bytes(tensor.dtype, length);
+  const int64_t count = row_bytes == 0 ? 0 : static_cast<int64_t>(at.end - at.begin) / row_bytes;
+  WEFT_CHECK(0 <= rows.begin && rows.begin <= rows.end && rows.end <= count, name, ": rows [", rows.begin, ", ", rows.end,
+             ") of ", count);
+  WEFT_CHECK(0 <= columns.begin && columns.begin <= columns.end && columns.end <= length, name, ": columns [", columns.begin,
+             ", ", columns.end, ") of ", length);
+  const int64_t first = dtype_bytes(tensor.dtype, columns.begin), bytes = dtype_bytes(tensor.dtype, columns.size());
+  const auto copy = [&](int64_t row, int64_t n) {
+    order_[at.file]->read(at.begin + static_cast<size_t>(row * row_bytes + first), {out, static_cast<size_t>(n)});
+    out += n;
+    bytes_read_ += n;
   };
-  if (!unreadable_.empty()) refuse(unreadable_.begin()->first, unreadable_.begin()->second);
-  for (const auto& [name, info] : tensors_)
-    if (info.dtype == DType::i32) refuse(name, "I32");
+  if (bytes == row_bytes) return copy(rows.begin, rows.size() * row_bytes);
+  for (int64_t row = rows.begin; row < rows.end; ++row) copy(row, bytes);
+}
+
+std::vector<std::byte> Checkpoint::read(const std::string& name) const {
+  const Place& at = place(name);
+  std::vector<std::byte> bytes(at.end - at.begin);
+  order_[at.file]->read(at.begin, bytes);
+  bytes_read_ += std::ssize(bytes);
+  return bytes;
+}
+
+void Checkpoint::check_types(const std::function<bool(const std::string&)>& allowed) const {
+  for (const auto& [name, type] : unreadable_)
+    if (!allowed || !allowed(name))
+      bad_input(path_, ": tensor ", in_quotes(name), " has type ", type, ", which Weft does not read; weights are ",
+                is_gguf() ? "F32, F16, BF16 or a block type" : "F32, F16 or BF16");
 }
 
 std::unique_ptr<Checkpoint> Checkpoint::open(const std::string& path) {

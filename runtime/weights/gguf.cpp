@@ -20,7 +20,7 @@ struct StoredType {
   uint32_t number;
   DType dtype;
 };
-constexpr std::array<StoredType, 12> kStoredTypes = {{{0, DType::f32},
+constexpr std::array<StoredType, 11> kStoredTypes = {{{0, DType::f32},
                                                       {1, DType::f16},
                                                       {2, DType::q4_0},
                                                       {3, DType::q4_1},
@@ -30,7 +30,6 @@ constexpr std::array<StoredType, 12> kStoredTypes = {{{0, DType::f32},
                                                       {12, DType::q4_K},
                                                       {13, DType::q5_K},
                                                       {14, DType::q6_K},
-                                                      {26, DType::i32},
                                                       {30, DType::bf16}}};
 // Names of ggml_type, for refusing the others; gaps are numbers ggml has removed.
 constexpr std::array<const char*, 40> kTypeNames = {
@@ -128,7 +127,7 @@ DType read_stored_type(uint32_t number, const std::string& where) {
     if (type.number == number) return type.dtype;
   const bool known = number < kTypeNames.size() && *kTypeNames[number];
   bad_input(where, " has type ", known ? kTypeNames[number] : cat("number ", number),
-            "; Weft reads F32, F16, BF16, I32, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, Q5_K, Q6_K");
+            "; Weft reads F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, Q5_K, Q6_K");
 }
 
 // A tensor's description; begin is still relative to the data section, end its length.

@@ -1,9 +1,15 @@
+#include "runtime/weights/loader.h"
+
 #include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <exception>
+#include <mutex>
+#include <tuple>
 
 #include "kernels/core/check.h"
 #include "kernels/core/progress.h"
 #include "kernels/quant/quant.h"
-#include "runtime/weights/census.h"
 
 namespace weft {
 namespace {
@@ -15,28 +21,153 @@ Range cover(Range columns, DType dtype) {
   return {columns.begin / grid * grid, (columns.end + block - 1) / block * block};
 }
 
-// This rank's rows and columns of one part's tensor become the next segment of `matrix`.
-void append(PackedMatrix& matrix, const NamedTensors::Entry& entry, int64_t first_row, Range rows, Range columns,
-            Checkpoint& checkpoint, ThreadPool& pool) {
-  const Range stored = cover(columns, entry.dtype);
-  if (matrix.segments().empty()) matrix = PackedMatrix(columns.size(), columns.begin - stored.begin, stored.size());
-  const int segment = matrix.add_segment(entry.dtype, rows.size());
-  if (rows.size() == 0 || columns.size() == 0) return;
-  const int64_t first = entry.first_row + first_row + rows.begin;
-  const std::byte* data = checkpoint.rows(entry.stored, first, first + rows.size()) + dtype_bytes(entry.dtype, stored.begin);
-  const int64_t row_bytes = dtype_bytes(entry.dtype, entry.columns), panel = PackedMatrix::kPanel;
-  pool.parallel_for((rows.size() + panel - 1) / panel, 8, [&](int64_t begin, int64_t end, int) {
-    const int64_t row = begin * panel, count = std::min(end * panel, rows.size()) - row;
-    matrix.fill(segment, row, count, data + row * row_bytes, row_bytes);
-  });
+Range whole_blocks(Range elements, DType dtype) {
+  const int64_t block = dtype_info(dtype).block_elements;
+  return {elements.begin / block * block, (elements.end + block - 1) / block * block};
 }
 
-std::vector<float> read_values(const NamedTensors& tensors, const std::string& name, Range own) {
-  const NamedTensors::Entry& entry = *tensors.find(name);
-  std::vector<float> values(static_cast<size_t>(entry.columns));
-  quant::dequantize(entry.dtype, tensors.checkpoint().rows(entry.stored, 0, 1), values.data(), entry.columns);
-  return {values.begin() + own.begin, values.begin() + own.end};
+// This rank's rectangle of one tensor, and where it goes: a segment of a matrix, or f32 values.
+struct Share {
+  const NamedTensors::Entry* entry;
+  Stored stored;
+  Range rows, columns;    // of the part; columns covered. Of values: their elements, and none
+  int64_t first_row = 0;  // of the copy in the tensor
+  PackedMatrix* matrix = nullptr;
+  int segment = 0;
+  float* values = nullptr;
+
+  int64_t row_bytes() const { return dtype_bytes(entry->dtype, columns.size()); }
+  int64_t kept() const {
+    return matrix ? rows.size() * row_bytes() : dtype_bytes(entry->dtype, whole_blocks(rows, entry->dtype).size());
+  }
+};
+
+// What a thread reads and packs at a time.
+struct Piece {
+  std::pair<size_t, size_t> position;  // file and byte
+  const Share* share;
+  Range rows;
+};
+
+class Reader {
+ public:
+  explicit Reader(const Checkpoint& checkpoint) : checkpoint_(checkpoint) {}
+
+  void operator()(const Share& share, Range rows) {
+    if (share.values) return read_values(share, rows);
+    bytes_.resize(static_cast<size_t>(rows.size() * share.row_bytes()));
+    if (share.stored.transposed) read_columns(share, rows);
+    else read_rows(share, rows);
+    share.matrix->fill(share.segment, rows.begin - share.rows.begin, rows.size(), bytes_.data(), share.row_bytes());
+  }
+
+ private:
+  void read_rows(const Share& share, Range rows) {
+    std::byte* out = bytes_.data();
+    share.stored.runs(rows, [&](Range run) {
+      checkpoint_.read(share.entry->stored, {share.first_row + run.begin, share.first_row + run.end}, share.columns, out);
+      out += run.size() * share.row_bytes();
+    });
+  }
+
+  // Of an (in, out) tensor: columns become rows.
+  void read_columns(const Share& share, Range rows) {
+    const int64_t element = dtype_bytes(share.entry->dtype, 1), n = share.columns.size();
+    const Range stored_rows{share.first_row + share.columns.begin, share.first_row + share.columns.end};
+    std::byte* out = bytes_.data();
+    share.stored.runs(rows, [&](Range run) {
+      turned_.resize(static_cast<size_t>(n * run.size() * element));
+      checkpoint_.read(share.entry->stored, stored_rows, run, turned_.data());
+      for (int64_t row = 0; row < run.size(); ++row)
+        for (int64_t column = 0; column < n; ++column, out += element)
+          std::memcpy(out, turned_.data() + (column * run.size() + row) * element, static_cast<size_t>(element));
+    });
+  }
+
+  void read_values(const Share& share, Range elements) {
+    float* out = share.values + (elements.begin - share.rows.begin);
+    share.stored.runs(elements, [&](Range run) {
+      const Range blocks = whole_blocks(run, share.entry->dtype);
+      bytes_.resize(static_cast<size_t>(dtype_bytes(share.entry->dtype, blocks.size())));
+      values_.resize(static_cast<size_t>(blocks.size()));
+      checkpoint_.read(share.entry->stored, {share.first_row, share.first_row + 1}, blocks, bytes_.data());
+      quant::dequantize(share.entry->dtype, bytes_.data(), values_.data(), blocks.size());
+      out = std::copy_n(values_.data() + run.begin - blocks.begin, run.size(), out);
+    });
+  }
+
+  const Checkpoint& checkpoint_;
+  std::vector<std::byte> bytes_, turned_;
+  std::vector<float> values_;
+};
+
+// Cut so that a piece stays in a core's cache until it is packed; a turned one is longer, for its rows are its reads' lengths.
+std::vector<Piece> in_file_order(const std::vector<Share>& shares, const Checkpoint& checkpoint) {
+  constexpr int64_t kPiece = 1 << 20, kTurned = 16 << 20, kPanel = PackedMatrix::kPanel;
+  std::vector<Piece> pieces;
+  for (const Share& share : shares) {
+    if (share.rows.size() == 0 || (share.matrix && share.columns.size() == 0)) continue;
+    const auto [file, begin] = checkpoint.position(share.entry->stored);
+    const int64_t budget = share.stored.transposed ? kTurned : kPiece;
+    const int64_t step = share.values ? share.rows.size() : std::max<int64_t>(budget / share.row_bytes() / kPanel, 1) * kPanel;
+    for (int64_t row = share.rows.begin; row < share.rows.end; row += step) {
+      const bool along_columns = share.values || share.stored.transposed;
+      const int64_t stored_row = share.first_row + (along_columns ? 0 : share.stored.at(row));
+      const size_t offset = static_cast<size_t>(stored_row * dtype_bytes(share.entry->dtype, share.entry->columns));
+      pieces.push_back({{file, begin + offset}, &share, {row, std::min(row + step, share.rows.end)}});
+    }
+  }
+  std::stable_sort(pieces.begin(), pieces.end(), [](const Piece& a, const Piece& b) { return a.position < b.position; });
+  return pieces;
 }
+
+// Takes memory for what this rank holds.
+class Plan {
+ public:
+  Plan(const NamedTensors& tensors, int rank) : tensors_(tensors), rank_(rank) {}
+
+  void vector(const Census::Weight& weight, Vector& out) {
+    const Part& part = weight.parts.front();
+    out.values.resize(static_cast<size_t>(part.rows.held(rank_).size()));
+    values(part.weight, part, part.rows.held(rank_), 0, 1, out.values.data());
+  }
+
+  void matrix(const Census::Weight& weight, int copy, PackedMatrix& out) {
+    const int64_t copies = weight.copies.count();
+    std::vector<float> bias;
+    for (const Part& part : weight.parts)
+      if (!part.bias.empty()) bias.resize(bias.size() + static_cast<size_t>(part.rows.held(rank_).size()));
+    float* next_bias = bias.data();
+    if (!bias.empty()) biases_.emplace_back(&out, std::move(bias));
+    for (const Part& part : weight.parts) {
+      const NamedTensors::Entry& entry = *tensors_.find(name_of_copy(part.weight, copy));
+      const Range rows = part.rows.held(rank_), columns = weight.columns.held(rank_), covered = cover(columns, entry.dtype);
+      if (out.segments().empty()) out = PackedMatrix(columns.size(), columns.begin - covered.begin, covered.size());
+      const int64_t in_tensor = part.weight.find("{e}") == part.weight.npos ? copy * (entry.rows / copies) : 0;
+      shares_.push_back({&entry, part.stored, rows, covered, entry.first_row + in_tensor, &out, out.add_segment(entry.dtype, rows.size())});
+      if (part.bias.empty()) continue;
+      values(part.bias, part, rows, copy, copies, next_bias);
+      next_bias += rows.size();
+    }
+  }
+
+  const std::vector<Share>& shares() const { return shares_; }
+  void set_biases() {
+    for (auto& [matrix, bias] : biases_) matrix->set_bias(std::move(bias));
+  }
+
+ private:
+  void values(const std::string& name, const Part& part, Range elements, int64_t copy, int64_t copies, float* out) {
+    const NamedTensors::Entry& entry = *tensors_.find(name_of_copy(name, copy));
+    const int64_t row = name.find("{e}") == name.npos ? copy * (entry.rows / copies) : 0;
+    shares_.push_back({&entry, part.stored, elements, {}, entry.first_row + row, nullptr, 0, out});
+  }
+
+  const NamedTensors& tensors_;
+  int rank_;
+  std::vector<Share> shares_;
+  std::vector<std::pair<PackedMatrix*, std::vector<float>>> biases_;
+};
 
 }  // namespace
 
@@ -45,40 +176,42 @@ int64_t Census::bytes(const Weight& weight, const Part& part, int rank, DType dt
   return rows * (weight.is_vector ? 4 : dtype_bytes(dtype, cover(weight.columns.held(rank), dtype).size()));
 }
 
-void Loader::read_matrix(const Weight& weight, std::vector<PackedMatrix>& stack, ThreadPool& pool) const {
-  const std::vector<int>& held = weight.copies.held(mesh_.rank);
-  for (size_t i = 0; i < held.size(); ++i) {
-    std::vector<float> biases;
-    for (const Part& part : weight.parts) {
-      const NamedTensors::Entry& entry = *tensors_->find(name_of_copy(part.weight, held[i]));
-      const int64_t one_behind_the_other = part.weight.find("{e}") == part.weight.npos ? held[i] : 0;
-      const int64_t copy_rows = entry.rows / weight.copies.count();
-      append(stack[i], entry, one_behind_the_other * copy_rows + part.first_row, part.rows.own(), weight.columns.own(),
-             tensors_->checkpoint(), pool);
-      if (part.bias.empty()) continue;
-      const std::vector<float> own = read_values(*tensors_, part.bias, part.rows.own());
-      biases.insert(biases.end(), own.begin(), own.end());
-    }
-    if (!biases.empty()) stack[i].set_bias(std::move(biases));
-  }
-}
-
-void Loader::read(Weights& weights, ThreadPool& pool) const {
-  Checkpoint& checkpoint = tensors_->checkpoint();
-  Progress progress(cat("loading ", checkpoint.path()), "bytes", weight_bytes(mesh_.rank), mesh_.rank == 0);
+Loaded Loader::read(Weights& weights, ThreadPool& pool) const {
+  const Checkpoint& checkpoint = tensors_->checkpoint();
+  Plan plan(*tensors_, mesh_.rank);
   for (const Weight& weight : declared_) {
     if (weight.is_vector) {
-      weights.vectors[weight.index].values = read_values(*tensors_, weight.parts[0].weight, weight.parts[0].rows.own());
-    } else {
-      read_matrix(weight, weights.matrices[weight.index], pool);
+      plan.vector(weight, weights.vectors[weight.index]);
+      continue;
     }
-    for (const Part& part : weight.parts)
-      for (const int e : weight.copies.held(mesh_.rank)) {
-        const std::string name = name_of_copy(part.weight, e);
-        progress.advance(bytes(weight, part, mesh_.rank, dtype(name, DType::f32)));
-        checkpoint.release(tensors_->find(name)->stored);
-      }
+    const std::vector<int>& held = weight.copies.held(mesh_.rank);
+    for (size_t i = 0; i < held.size(); ++i) plan.matrix(weight, held[i], weights.matrices[weight.index][i]);
   }
+  Loaded loaded{.read = -checkpoint.bytes_read()};
+  for (const Share& share : plan.shares()) loaded.kept += share.kept();
+  const std::vector<Piece> pieces = in_file_order(plan.shares(), checkpoint);
+
+  Progress progress(cat("loading ", checkpoint.path()), "bytes", loaded.kept, mesh_.rank == 0);
+  std::atomic<size_t> next = 0;
+  std::mutex mutex;  // of progress and failure
+  std::exception_ptr failure;
+  pool.run([&](int) {
+    Reader read(checkpoint);
+    for (size_t i; (i = next++) < pieces.size();) try {
+        read(*pieces[i].share, pieces[i].rows);
+        const std::lock_guard lock(mutex);
+        const Share& share = *pieces[i].share;
+        progress.advance(share.matrix ? pieces[i].rows.size() * share.row_bytes() : share.kept());
+      } catch (...) {
+        const std::lock_guard lock(mutex);
+        if (!failure) failure = std::current_exception();
+        next = pieces.size();
+      }
+  });
+  if (failure) std::rethrow_exception(failure);
+  plan.set_biases();
+  loaded.read += checkpoint.bytes_read();
+  return loaded;
 }
 
 }  // namespace weft

@@ -1,9 +1,11 @@
 #pragma once
-// A whole file mapped read-only. Moves, does not copy.
+// A whole file: mapped read-only for what is parsed, and read piece by piece for what is copied. Moves, does not copy.
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
+
+#include "parallel/file_descriptor.h"
 
 namespace weft {
 
@@ -18,14 +20,13 @@ class MappedFile {
   std::span<const std::byte> bytes() const { return {data_, size_}; }
   const std::string& path() const { return path_; }
 
-  // Hints; both may be ignored by the kernel. prefault: [begin, end) will be read now, map it in one go.
-  // release: the pages wholly inside [begin, end) may leave this process's memory; reading them again is
-  // still right.
-  void prefault(size_t begin, size_t end) const;
-  void release(size_t begin, size_t end) const;
+  // Copies the out.size() bytes from `offset` on. Just these are asked of the kernel, nothing is mapped, and a file that has
+  // become shorter is refused by name where a mapping would end the process. Several threads may call it.
+  void read(size_t offset, std::span<std::byte> out) const;
 
  private:
   std::string path_;
+  FileDescriptor file_;
   std::byte* data_ = nullptr;
   size_t size_ = 0;
 };

@@ -18,7 +18,7 @@ constexpr const char* kRopeDivisors = "rope_freqs.weight";
 std::vector<float> vector_of(Checkpoint& checkpoint, const std::string& name) {
   const TensorInfo& info = checkpoint.info(name);
   std::vector<float> values(info.shape.empty() ? 0 : static_cast<size_t>(info.shape.back()));
-  quant::dequantize(info.dtype, checkpoint.rows(name, 0, 1), values.data(), std::ssize(values));
+  quant::dequantize(info.dtype, checkpoint.read(name).data(), values.data(), std::ssize(values));
   return values;
 }
 

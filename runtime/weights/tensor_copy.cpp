@@ -67,34 +67,31 @@ class FiniteCheck {
 
 }  // namespace
 
-void copy_tensor(Checkpoint& source, const std::string& name, DType type, const std::function<int64_t(int64_t)>& source_row,
+void copy_tensor(const Checkpoint& source, const std::string& name, DType type, const std::function<int64_t(int64_t)>& source_row,
                  Values allowed, const ByteSink& sink) {
   const TensorInfo& info = source.info(name);
-  if (info.dtype == DType::i32) bad_input(source.path(), ": tensor ", name, " is of integers; weights are of real numbers");
   // A vector is reordered by elements: treat it as a column.
   const bool column = info.shape.size() <= 1 && source_row;
   const int64_t rows = column ? row_length(info) : row_count(info), cols = column ? 1 : row_length(info);
-  const int64_t stored = dtype_bytes(info.dtype, cols);
-  const std::byte* data = source.rows(name, 0, row_count(info));
+  std::vector<std::byte> stored(static_cast<size_t>(dtype_bytes(info.dtype, cols)));
   std::vector<float> values(static_cast<size_t>(cols));
   std::vector<std::byte> packed(static_cast<size_t>(dtype_bytes(type, cols)));
   FiniteCheck check(source, name, type);
   for (int64_t r = 0; r < rows; ++r) {
     const int64_t from = source_row ? source_row(r) : r;
-    const std::byte* row = data + from * stored;
     const int64_t at_row = column ? 0 : from, at_column = column ? from : 0;
+    source.read(name, {at_row, at_row + 1}, {at_column, at_column + cols}, stored.data());
     const bool copied = info.dtype == type;
-    if (!copied || allowed == Values::finite) quant::dequantize(info.dtype, row, values.data(), cols);
+    if (!copied || allowed == Values::finite) quant::dequantize(info.dtype, stored.data(), values.data(), cols);
     if (allowed == Values::finite) check.source(values, at_row, at_column);
     if (copied) {
-      sink(row, packed.size());
+      sink(stored.data(), stored.size());
       continue;
     }
     quant::quantize(type, values.data(), packed.data(), cols);
     if (allowed == Values::finite) check.stored(values, packed.data(), at_row, at_column);
     sink(packed.data(), packed.size());
   }
-  source.release(name);
 }
 
 }  // namespace weft

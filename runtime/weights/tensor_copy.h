@@ -19,7 +19,7 @@ int64_t row_length(const TensorInfo& info);  // the last; 1 for a scalar
 // cannot hold (above 65,504 in f16, or in a block's scale), naming tensor, value and index; Values::any stores what comes out.
 enum class Values : uint8_t { any, finite };
 using ByteSink = std::function<void(const void* data, size_t bytes)>;
-void copy_tensor(Checkpoint& source, const std::string& name, DType type, const std::function<int64_t(int64_t)>& source_row,
+void copy_tensor(const Checkpoint& source, const std::string& name, DType type, const std::function<int64_t(int64_t)>& source_row,
                  Values values, const ByteSink& sink);
 
 }  // namespace weft

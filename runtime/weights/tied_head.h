@@ -7,7 +7,7 @@ namespace weft {
 
 // True unless the Hugging Face checkpoint stores an lm_head.weight whose values are not those of model.embed_tokens.weight.
 // Reads both where they are equal, and up to the first difference where they are not.
-bool head_is_embedding(Checkpoint& checkpoint);
+bool head_is_embedding(const Checkpoint& checkpoint);
 
 // The sentence that tells the user.
 inline constexpr const char* kHeadDiffers =

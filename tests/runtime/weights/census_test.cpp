@@ -47,7 +47,7 @@ TEST(Census, PartsTileAFusedTensor) {
     const Build b(census, no_config());
     const Copies experts = b.experts(3, 1);
     const Dim width = experts.slices(8);
-    b.stack({{"gate_up", "", width, gate_begin}, {"gate_up", "", width, up_begin}}, Dim::whole(4), experts);
+    b.stack({{"gate_up", "", width, {.first = gate_begin}}, {"gate_up", "", width, {.first = up_begin}}}, Dim::whole(4), experts);
     return census.shapes();
   };
   EXPECT_EQ(shapes(0, 8).at("gate_up"), (Census::Shape{48, 4}));
