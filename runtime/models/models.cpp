@@ -52,7 +52,7 @@ ModelInfo info_of(const ModelFiles& files) {
 
 Model make_model(Census& census, const ModelFiles& files) {
   Build b(census, files.config);
-  b.ignore("rope_freqs.weight");  // of a GGUF; ModelFiles has read it
+  b.ignore(kGgufRopeFreqs);  // ModelFiles has read it
   Model model = find_architecture(files.model_type).make(b);
   model.info.model_type = files.model_type;
   model.info.n_experts = census.n_experts();

@@ -70,11 +70,6 @@ std::string described(const TensorInfo& info) {
 
 }  // namespace
 
-std::string name_of_copy(const std::string& name, int64_t e) {
-  const size_t at = name.find("{e}");
-  return at == name.npos ? name : name.substr(0, at) + std::to_string(e) + name.substr(at + 3);
-}
-
 int64_t Weights::bytes() const {
   int64_t bytes = 0;
   for (const auto& stack : matrices)

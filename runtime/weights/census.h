@@ -82,7 +82,4 @@ class Census {
   int max_tp_ = 1 << 30, n_experts_ = 0;
 };
 
-// The name of copy e's tensor.
-std::string name_of_copy(const std::string& name, int64_t e);
-
 }  // namespace weft

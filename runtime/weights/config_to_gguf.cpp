@@ -1,9 +1,9 @@
-#include <array>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "kernels/core/check.h"
 #include "runtime/weights/gguf_config.h"
+#include "runtime/weights/gguf_names.h"
 #include "runtime/weights/hf_config.h"
 #include "runtime/weights/json.h"
 
@@ -11,13 +11,6 @@ namespace weft {
 namespace {
 
 using nlohmann::json;
-
-constexpr std::array<std::pair<const char*, const char*>, 6> kModelTypes = {{{"llama", "llama"},
-                                                                             {"mistral", "llama"},
-                                                                             {"mixtral", "llama"},
-                                                                             {"qwen2", "qwen2"},
-                                                                             {"qwen3", "qwen3"},
-                                                                             {"qwen3_moe", "qwen3moe"}}};
 
 bool present(const json& object, const char* key) { return object.contains(key) && !object[key].is_null(); }
 
@@ -99,9 +92,7 @@ LlamaFamilyShape read_llama_family(const std::string& config_json) {
   const json config = parse_config(config_json);
   const std::string model_type = config["model_type"].get<std::string>();
   LlamaFamilyShape shape;
-  for (const auto& [hugging_face, gguf] : kModelTypes)
-    if (model_type == hugging_face) shape.architecture = gguf;
-  WEFT_CHECK(!shape.architecture.empty(), "no GGUF architecture for model_type ", model_type);
+  shape.model_type = model_type;
   shape.n_layers = integer(config, "num_hidden_layers");
   constexpr int64_t kMaxLayers = 65536, kMaxExperts = 65536;
   if (shape.n_layers > kMaxLayers)
@@ -116,7 +107,6 @@ LlamaFamilyShape read_llama_family(const std::string& config_json) {
     check_qwen3_moe(config);
     shape.n_experts = integer(config, "num_experts");
   }
-  shape.experts = expert_names(model_type);
   if (shape.n_experts > kMaxExperts)
     bad_input("config.json describes ", shape.n_experts, " experts; at most ", kMaxExperts, " are possible");
   shape.tie_word_embeddings = flag(config, "tie_word_embeddings");
@@ -131,8 +121,10 @@ LlamaFamilyShape read_llama_family(const std::string& config_json) {
 void put_config(GgufWriter& writer, const std::string& config_json) {
   const json config = parse_config(config_json);
   const LlamaFamilyShape shape = read_llama_family(config_json);
-  const std::string prefix = shape.architecture + ".";
-  writer.put_string("general.architecture", shape.architecture);
+  const char* architecture = GgufNames(shape.model_type).architecture();
+  WEFT_CHECK(architecture, "no GGUF architecture for model_type ", shape.model_type);
+  const std::string prefix = cat(architecture, ".");
+  writer.put_string("general.architecture", architecture);
   writer.put_u32(prefix + "block_count", shape.n_layers);
   writer.put_u32(prefix + "context_length", integer(config, "max_position_embeddings"));
   writer.put_u32(prefix + "embedding_length", integer(config, "hidden_size"));

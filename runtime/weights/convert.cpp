@@ -11,6 +11,7 @@
 #include "kernels/core/progress.h"
 #include "runtime/weights/checkpoint.h"
 #include "runtime/weights/gguf_config.h"
+#include "runtime/weights/gguf_names.h"
 #include "runtime/weights/gguf_writer.h"
 #include "runtime/weights/json.h"
 #include "runtime/weights/llama_layout.h"
@@ -22,10 +23,6 @@ namespace weft {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr const char* kRopeFreqs = "rope_freqs.weight";
-constexpr const char* kEmbedding = "token_embd.weight";
-constexpr const char* kHead = "output.weight";
 
 // llama.cpp's number for "mostly this type" (general.file_type); of the K types the plain mixture.
 int64_t file_type(DType type) {
@@ -49,10 +46,10 @@ int64_t file_type(DType type) {
 // The stored type of every tensor, and notices about those that could not have the wanted one.
 class TypeChooser {
  public:
-  TypeChooser(DType wanted, bool tied) : wanted_(wanted), output_matrix_(tied ? kEmbedding : kHead) {}
+  TypeChooser(DType wanted, bool tied) : wanted_(wanted), output_matrix_(tied ? kGgufEmbedding : kGgufHead) {}
 
   DType choose(const std::string& gguf_name, const TensorInfo& info) {
-    if (info.shape.size() < 2 || gguf_name.find(".ffn_gate_inp.") != gguf_name.npos) return DType::f32;
+    if (info.shape.size() < 2 || gguf_name.find(kGgufRouter) != gguf_name.npos) return DType::f32;
     const bool below_8_bits = is_quantised(wanted_) && wanted_ != DType::q8_0;
     const DType wanted = below_8_bits && gguf_name == output_matrix_ ? DType::q6_K : wanted_;
     for (const DType type : {wanted, DType::q8_0, DType::f16})
@@ -82,7 +79,7 @@ struct OutputTensor {
   std::string name;
   TensorInfo info;
   std::vector<std::string> sources;
-  std::function<int64_t(int64_t)> source_row;
+  std::function<int64_t(int64_t)> source_row = {};
 };
 
 // Chooses the types and announces the tensors, after which the data may follow.
@@ -108,39 +105,43 @@ void write_tensors(Checkpoint& source, GgufWriter& writer, const std::vector<Out
       });
 }
 
-// The experts of one layer and one projection as one stacked tensor.
-OutputTensor stack_experts(const Checkpoint& source, const LlamaFamilyShape& shape, int64_t layer, const std::string& matrix,
-                           const char* gguf) {
-  OutputTensor stacked{cat("blk.", layer, ".", gguf, ".weight"), {}, {}, {}};
-  for (int64_t e = 0; e < shape.n_experts; ++e) {
-    stacked.sources.push_back(cat("model.layers.", layer, ".", shape.experts.module, ".", e, ".", matrix, ".weight"));
-    const TensorInfo& info = source.info(stacked.sources.back());
+// The experts of one layer and one projection as one stacked tensor. sources: by expert.
+OutputTensor stack_experts(const Checkpoint& source, const std::string& name, const std::map<int64_t, std::string>& sources,
+                           int64_t experts) {
+  OutputTensor stacked{name, {}, {}};
+  for (int64_t e = 0; e < experts; ++e) {
+    const auto found = sources.find(e);
+    if (found == sources.end()) bad_input(source.path(), ": expert ", e, " of ", name, " is missing; ", sources.begin()->second, " is there");
+    stacked.sources.push_back(found->second);
+    const TensorInfo& info = source.info(found->second);
     if (e > 0 && info.shape != source.info(stacked.sources.front()).shape)
-      bad_input(source.path(), ": tensor ", stacked.sources.back(), " has another shape than expert 0's");
+      bad_input(source.path(), ": tensor ", found->second, " has another shape than expert 0's");
     stacked.info.shape = info.shape;
   }
-  stacked.info.shape.insert(stacked.info.shape.begin(), shape.n_experts);
+  stacked.info.shape.insert(stacked.info.shape.begin(), experts);
   return stacked;
 }
 
-bool is_expert(const std::string& name, const LlamaFamilyShape& shape) {
-  return shape.n_experts > 0 && name.find("." + shape.experts.module + ".") != name.npos;
-}
-
 std::vector<OutputTensor> plan_hugging_face(const Checkpoint& source, const LlamaFamilyShape& shape) {
+  const GgufNames names(shape.model_type);
   std::vector<OutputTensor> tensors;
-  size_t experts = 0;
+  std::map<std::string, std::map<int64_t, std::string>> stacks;  // tensors of all experts: whose tensors they are made of
+  int64_t experts = 0;
   for (const auto& [name, info] : source.tensors()) {
     if (name.ends_with(".experts.gate_up_proj"))
       bad_input(source.path(), ": tensor ", in_quotes(name),
                 " holds all experts of a layer, which weft convert does not take apart; it takes one tensor an expert");
-    if (is_expert(name, shape)) ++experts;
-    if (is_expert(name, shape) || (shape.tie_word_embeddings && name == "lm_head.weight")) continue;
-    const auto gguf = llama_gguf_name(name);
-    if (!gguf)
-      bad_input(source.path(), ": tensor ", in_quotes(name), " has no place in a GGUF of architecture ", shape.architecture);
-    OutputTensor tensor{*gguf, info, {name}, {}};
-    if (shape.architecture == "llama" && is_rope_projection(*gguf)) {
+    if (shape.tie_word_embeddings && name == "lm_head.weight") continue;
+    const auto there = names.to_gguf(name);
+    if (!there)
+      bad_input(source.path(), ": tensor ", in_quotes(name), " has no place in a GGUF of architecture ", names.architecture());
+    if (there->expert >= 0) {
+      stacks[there->name][there->expert] = name;
+      ++experts;
+      continue;
+    }
+    OutputTensor tensor{there->name, info, {name}};
+    if (there->rows == GgufName::Rows::rope_pairs) {
       const int64_t rows = info.shape.empty() ? 0 : info.shape.front();
       if (rows % shape.head_dim != 0)
         bad_input(source.path(), ": tensor ", name, " has ", rows, " rows, not whole heads of ", shape.head_dim);
@@ -148,14 +149,9 @@ std::vector<OutputTensor> plan_hugging_face(const Checkpoint& source, const Llam
     }
     tensors.push_back(std::move(tensor));
   }
-  if (shape.n_experts > 0)
-    for (int64_t layer = 0; layer < shape.n_layers; ++layer)
-      for (const auto& [matrix, gguf] : {std::pair(shape.experts.gate, "ffn_gate_exps"),
-                                         {shape.experts.down, "ffn_down_exps"},
-                                         {shape.experts.up, "ffn_up_exps"}})
-        tensors.push_back(stack_experts(source, shape, layer, matrix, gguf));
-  if (experts != static_cast<size_t>(shape.n_experts * shape.n_layers * 3))
+  if (experts != shape.n_experts * shape.n_layers * 3)
     bad_input(source.path(), ": ", experts, " expert tensors; config.json describes ", shape.n_experts * shape.n_layers * 3);
+  for (const auto& [name, sources] : stacks) tensors.push_back(stack_experts(source, name, sources, shape.n_experts));
   return tensors;
 }
 
@@ -187,10 +183,10 @@ void convert_directory(Checkpoint& source, DType type, Values values, GgufWriter
   std::vector<float> divisors;
   if (shape.llama3_rope) {
     divisors = llama3_rope_divisors(*shape.llama3_rope, shape.rope_theta, shape.head_dim);
-    writer.add_tensor(kRopeFreqs, {DType::f32, {static_cast<int64_t>(divisors.size())}});
+    writer.add_tensor(kGgufRopeFreqs, {DType::f32, {static_cast<int64_t>(divisors.size())}});
   }
   add_tensors(writer, tensors, TypeChooser(type, shape.tie_word_embeddings), notices);
-  if (shape.llama3_rope) writer.write(kRopeFreqs, divisors.data(), divisors.size() * sizeof(float));
+  if (shape.llama3_rope) writer.write(kGgufRopeFreqs, divisors.data(), divisors.size() * sizeof(float));
   write_tensors(source, writer, tensors, values);
 }
 
@@ -204,8 +200,8 @@ void convert_gguf(Checkpoint& source, DType type, Values values, GgufWriter& wri
   if (is_quantised(type)) writer.put_u32("general.quantization_version", 2);
 
   std::vector<OutputTensor> tensors;
-  for (const auto& [name, info] : source.tensors()) tensors.push_back({name, info, {name}, {}});
-  add_tensors(writer, tensors, TypeChooser(type, !source.has(kHead)), notices);
+  for (const auto& [name, info] : source.tensors()) tensors.push_back({name, info, {name}});
+  add_tensors(writer, tensors, TypeChooser(type, !source.has(kGgufHead)), notices);
   write_tensors(source, writer, tensors, values);
 }
 

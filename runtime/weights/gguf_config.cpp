@@ -8,6 +8,7 @@
 
 #include "kernels/core/check.h"
 #include "runtime/weights/end_tokens.h"
+#include "runtime/weights/gguf_names.h"
 #include "runtime/weights/json.h"
 
 namespace weft {
@@ -131,12 +132,12 @@ std::string read_architecture(const GgufFile& file) {
 }
 
 int64_t vocab_size(const GgufFile& file, const Metadata& metadata) {
-  const auto embedding = file.tensors().find("token_embd.weight");
+  const auto embedding = file.tensors().find(kGgufEmbedding);
   if (embedding != file.tensors().end()) return embedding->second.info.shape.front();  // padding included
   if (const auto size = file.get_int(metadata.key("vocab_size"))) return *size;
   const auto tokens = file.metadata().find("tokenizer.ggml.tokens");
   if (tokens == file.metadata().end() || !tokens->second.is_array)
-    bad_input(file.path(), " has neither token_embd.weight nor a vocabulary");
+    bad_input(file.path(), " has neither ", kGgufEmbedding, " nor a vocabulary");
   return static_cast<int64_t>(tokens->second.count);
 }
 
@@ -227,7 +228,7 @@ std::string gguf_config_json(const GgufFile& file) {
       {"max_position_embeddings", metadata.required_int("context_length")},
       {"rope_parameters", rope_parameters(metadata)},
       {"vocab_size", vocab_size(file, metadata)},
-      {"tie_word_embeddings", !file.tensors().contains("output.weight")},
+      {"tie_word_embeddings", !file.tensors().contains(kGgufHead)},
   };
   const auto epsilon = metadata.real("attention.layer_norm_rms_epsilon");
   if (!epsilon) bad_input(file.path(), ": metadata ", metadata.key("attention.layer_norm_rms_epsilon"), " is missing");

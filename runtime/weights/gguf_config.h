@@ -18,10 +18,9 @@ std::string gguf_config_json(const GgufFile& file);
 
 // What the writer of the tensors needs to know of a config.json.
 struct LlamaFamilyShape {
-  std::string architecture;  // GGUF's
+  std::string model_type;
   int64_t n_layers = 0, head_dim = 0;
   int64_t n_experts = 0;  // 0: dense
-  ExpertNames experts;
   bool tie_word_embeddings = false;
   double rope_theta = 10000;
   std::optional<Llama3Rope> llama3_rope;

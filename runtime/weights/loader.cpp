@@ -1,11 +1,9 @@
 #include "runtime/weights/loader.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cstring>
 #include <exception>
 #include <mutex>
-#include <tuple>
 
 #include "kernels/core/check.h"
 #include "kernels/core/progress.h"
@@ -37,8 +35,8 @@ struct Share {
   float* values = nullptr;
 
   int64_t row_bytes() const { return dtype_bytes(entry->dtype, columns.size()); }
-  int64_t kept() const {
-    return matrix ? rows.size() * row_bytes() : dtype_bytes(entry->dtype, whole_blocks(rows, entry->dtype).size());
+  int64_t kept(Range of_rows) const {
+    return matrix ? of_rows.size() * row_bytes() : dtype_bytes(entry->dtype, whole_blocks(of_rows, entry->dtype).size());
   }
 };
 
@@ -188,27 +186,28 @@ Loaded Loader::read(Weights& weights, ThreadPool& pool) const {
     for (size_t i = 0; i < held.size(); ++i) plan.matrix(weight, held[i], weights.matrices[weight.index][i]);
   }
   Loaded loaded{.read = -checkpoint.bytes_read()};
-  for (const Share& share : plan.shares()) loaded.kept += share.kept();
+  for (const Share& share : plan.shares()) loaded.kept += share.kept(share.rows);
   const std::vector<Piece> pieces = in_file_order(plan.shares(), checkpoint);
 
   Progress progress(cat("loading ", checkpoint.path()), "bytes", loaded.kept, mesh_.rank == 0);
-  std::atomic<size_t> next = 0;
-  std::mutex mutex;  // of progress and failure
+  std::vector<Reader> readers(static_cast<size_t>(pool.threads()), Reader(checkpoint));
+  std::mutex mutex;
   std::exception_ptr failure;
-  pool.run([&](int) {
-    Reader read(checkpoint);
-    for (size_t i; (i = next++) < pieces.size();) try {
-        read(*pieces[i].share, pieces[i].rows);
-        const std::lock_guard lock(mutex);
-        const Share& share = *pieces[i].share;
-        progress.advance(share.matrix ? pieces[i].rows.size() * share.row_bytes() : share.kept());
+  const auto n = std::ssize(pieces);
+  const int64_t together = 16 * pool.threads();  // so that all threads are at one place of a file, and seldom wait for each other
+  for (int64_t first = 0; first < n; first += together) {
+    const int64_t last = std::min(first + together, n);
+    pool.parallel_for(last - first, 1, [&](int64_t begin, int64_t end, int thread) {
+      try {
+        for (int64_t i = first + begin; i < first + end; ++i) readers[thread](*pieces[i].share, pieces[i].rows);
       } catch (...) {
         const std::lock_guard lock(mutex);
-        if (!failure) failure = std::current_exception();
-        next = pieces.size();
+        failure = std::current_exception();
       }
-  });
-  if (failure) std::rethrow_exception(failure);
+    });
+    if (failure) std::rethrow_exception(failure);
+    for (int64_t i = first; i < last; ++i) progress.advance(pieces[i].share->kept(pieces[i].rows));
+  }
   plan.set_biases();
   loaded.read += checkpoint.bytes_read();
   return loaded;

@@ -5,13 +5,16 @@
 #include <unordered_map>
 
 #include "runtime/weights/checkpoint.h"
-#include "runtime/weights/llama_layout.h"
+#include "runtime/weights/gguf_names.h"
 
 namespace weft {
 
+// The name of copy e's tensor: "{e}" stands for it.
+std::string name_of_copy(const std::string& name, int64_t e);
+
 class NamedTensors {
  public:
-  // model_type: of the config; it decides what experts are called. The checkpoint must outlive this.
+  // model_type: of the config; it decides what tensors are called. The checkpoint must outlive this.
   NamedTensors(Checkpoint& checkpoint, const std::string& model_type);
 
   struct Entry {
@@ -28,12 +31,8 @@ class NamedTensors {
   Checkpoint& checkpoint() const { return checkpoint_; }
 
  private:
-  // Of a GGUF: blk.L.ffn_gate_exps.weight holds all of a layer's, blk.L.ffn_gate.E.weight (the files of 2023) one.
-  bool add_experts(const std::string& stored, const TensorInfo& info);
-  std::string expert_name(const std::string& layer, int64_t expert, const std::string& matrix) const;
-
   Checkpoint& checkpoint_;
-  ExpertNames experts_;
+  GgufNames gguf_;
   std::unordered_map<std::string, Entry> tensors_;
 };
 

@@ -9,6 +9,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <random>
+#include <set>
 
 #include "kernels/core/check.h"
 #include "kernels/core/progress.h"
@@ -17,6 +18,7 @@
 #include "runtime/weights/companion_files.h"
 #include "runtime/weights/config_class.h"
 #include "runtime/weights/gguf_config.h"
+#include "runtime/weights/gguf_names.h"
 #include "runtime/weights/hf_config.h"
 #include "runtime/weights/json.h"
 #include "runtime/weights/llama_layout.h"
@@ -31,7 +33,6 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-constexpr const char* kRopeFreqs = "rope_freqs.weight";
 constexpr std::array<std::pair<const char*, const char*>, 3> kProjections = {
     {{"gate_proj", "w1"}, {"down_proj", "w2"}, {"up_proj", "w3"}}};
 
@@ -49,13 +50,15 @@ class DenseModel {
     source_->check_types();
     head_differs_ = !source_->is_gguf() && shape_.tie_word_embeddings && !head_is_embedding(*source_);
     if (head_differs_) config_["tie_word_embeddings"] = shape_.tie_word_embeddings = false;
+    const GgufNames names("llama");
     for (const auto& [name, info] : source_->tensors()) {
       if (is_quantised(info.dtype)) quantised_ = true;
-      if (name == kRopeFreqs || (shape_.tie_word_embeddings && name == "lm_head.weight")) continue;
-      const auto translated = source_->is_gguf() ? llama_hugging_face_name(name, "llama") : name;
+      if (name == kGgufRopeFreqs || (shape_.tie_word_embeddings && name == "lm_head.weight")) continue;
+      const auto translated = source_->is_gguf() ? names.to_hugging_face(name) : GgufNames::Found{name};
       if (!translated || name.ends_with(".bias"))
         bad_input(path, ": tensor ", in_quotes(name), " has no place in Mixtral's form");
-      stored_names_[*translated] = name;
+      stored_names_[translated->name] = name;
+      if (translated->rows == GgufName::Rows::rope_pairs) in_rope_pairs_.insert(translated->name);
     }
     if (source_->is_gguf()) carry_rope_freqs();
   }
@@ -77,7 +80,7 @@ class DenseModel {
   void copy(const std::string& name, const ByteSink& sink) {
     const std::string& stored = stored_names_.at(name);
     std::function<int64_t(int64_t)> rows;
-    if (source_->is_gguf() && is_rope_projection(stored))
+    if (in_rope_pairs_.contains(name))
       rows = [head_dim = shape_.head_dim](int64_t row) { return half_to_interleaved(row, head_dim); };
     copy_tensor(*source_, stored, info(name).dtype, rows, values_, sink);
   }
@@ -85,14 +88,14 @@ class DenseModel {
  private:
   // GGUF stores Llama 3's scaling as divisors, config.json as the numbers they come from.
   void carry_rope_freqs() {
-    if (!source_->has(kRopeFreqs)) return;
+    if (!source_->has(kGgufRopeFreqs)) return;
     std::vector<float> divisors;
-    copy_tensor(*source_, kRopeFreqs, DType::f32, {}, Values::any, [&](const void* data, size_t bytes) {
+    copy_tensor(*source_, kGgufRopeFreqs, DType::f32, {}, Values::any, [&](const void* data, size_t bytes) {
       divisors.resize(bytes / sizeof(float));
       std::memcpy(divisors.data(), data, bytes);
     });
     const auto rope = recognise_llama3_rope(divisors, shape_.rope_theta);
-    if (!rope) bad_input(source_->path(), ": ", kRopeFreqs, " holds frequency factors that are not Llama 3's");
+    if (!rope) bad_input(source_->path(), ": ", kGgufRopeFreqs, " holds frequency factors that are not Llama 3's");
     config_["rope_parameters"] = {
         {"rope_type", "llama3"},
         {"rope_theta", shape_.rope_theta},
@@ -109,6 +112,7 @@ class DenseModel {
   LlamaFamilyShape shape_;
   bool quantised_ = false, head_differs_ = false;
   std::map<std::string, std::string> stored_names_;
+  std::set<std::string> in_rope_pairs_;  // of a GGUF
 };
 
 // One tensor of the output: a copy of a dense tensor, or (no source) a router.

@@ -30,9 +30,8 @@ Tensors tensors_of(const std::string& path) {
   const auto checkpoint = Checkpoint::open(path);
   Tensors tensors;
   for (const auto& [name, info] : checkpoint->tensors()) {
-    const int64_t rows = row_count(info);
-    const auto* data = reinterpret_cast<const char*>(checkpoint->rows(name, 0, rows));
-    tensors[name] = {info, std::string(data, static_cast<size_t>(rows * dtype_bytes(info.dtype, row_length(info))))};
+    const std::vector<std::byte> bytes = checkpoint->read(name);
+    tensors[name] = {info, std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size())};
   }
   return tensors;
 }

@@ -112,10 +112,9 @@ inline std::map<std::string, std::vector<float>> write_tiny_model(const TempDire
 inline std::vector<float> read_f32(Checkpoint& checkpoint, const std::string& name) {
   const TensorInfo& info = checkpoint.info(name);
   EXPECT_EQ(info.dtype, DType::f32) << name;
-  int64_t elements = 1;
-  for (const int64_t dim : info.shape) elements *= dim;
-  std::vector<float> values(static_cast<size_t>(elements));
-  std::memcpy(values.data(), checkpoint.rows(name, 0, elements / info.shape.back()), values.size() * sizeof(float));
+  const std::vector<std::byte> bytes = checkpoint.read(name);
+  std::vector<float> values(bytes.size() / sizeof(float));
+  std::memcpy(values.data(), bytes.data(), bytes.size());
   return values;
 }
 
