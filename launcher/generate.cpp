@@ -175,6 +175,7 @@ void report(const GenerateOptions& o, const Engine& engine, const Result& r, con
                            {"ttft_s", r.timings.ttft_s},
                            {"prefill_tok_s", r.prefill_rate()},
                            {"decode_tok_s", r.decode_rate()}}},
+                         {"load", {{"read_bytes", engine.info().loaded.read}, {"kept_bytes", engine.info().loaded.kept}}},
                          {"seed", r.seed},
                          {"mesh", mesh},
                          {"router", as_json(stats.router)},

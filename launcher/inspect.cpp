@@ -29,7 +29,8 @@ struct Inspected {
 
 // A directory's weights, if it has any that can be read; a config alone is enough to say the rest.
 std::unique_ptr<Checkpoint> open_weights(const fs::path& directory) {
-  if (!fs::exists(directory / "model.safetensors") && !fs::exists(directory / "model.safetensors.index.json")) return nullptr;
+  if (!fs::exists(directory / "model.safetensors") && !fs::exists(directory / "model.safetensors.index.json"))
+    return nullptr;
   try {
     return Checkpoint::open(directory.string());
   } catch (const InputError& error) {
@@ -81,7 +82,8 @@ int64_t largest_rank(const Anatomy& a, int64_t tokens) {
 
 class Inspector {
  public:
-  Inspector(const InspectOptions& options, const std::string& path) : options_(options), path_(path), model_(open(path)), info_(info_of(model_.files)) {
+  Inspector(const InspectOptions& options, const std::string& path)
+      : options_(options), path_(path), model_(open(path)), info_(info_of(model_.files)) {
     if (options.kv_dtype != "auto") kv_ = parse_dtype(options.kv_dtype).value_or(DType::q8_0);
     if (kv_ != DType::f32 && kv_ != DType::f16 && kv_ != DType::bf16)
       bad_input("--kv-dtype ", options.kv_dtype, " is not known; allowed are auto, f32, f16, bf16");
@@ -91,7 +93,8 @@ class Inspector {
     // A mesh that need not be running: its world is what the flags ask for.
     const MeshRequest& m = options_.mesh;
     const Mesh mesh = make_mesh(m.tp.value_or(m.ep.value_or(1)) * m.pp.value_or(1) * m.dp.value_or(1), m);
-    Inspection result{path_, info_, mesh, kv_, anatomy_of(mesh), {}, {}};
+    Inspection result{path_, info_, mesh, kv_, anatomy_of(mesh), {}, {}, {}};
+    if (options_.weights) result.tensors = tensors_of(mesh);
     if (model_.checkpoint) result.types = stored_types(*model_.checkpoint);
     const EngineConfig defaults;
     for (const int64_t len : or_default(options_.max_model_len, default_model_len(info_)))
@@ -114,6 +117,12 @@ class Inspector {
     Census census(mesh, model_.files.tensors.get());
     make_model(census, model_.files);
     return anatomy(census, kv_, config_dtype(info_));
+  }
+
+  std::vector<StoredTensor> tensors_of(const Mesh& mesh) const {
+    Census census(mesh, model_.files.tensors.get());
+    make_model(census, model_.files);
+    return stored_tensors(census, config_dtype(info_));
   }
 
   Inspection::Need need(int64_t len, int64_t seqs, int64_t tokens, const Anatomy& a) const {
@@ -150,7 +159,8 @@ int run_inspect(const InspectOptions& options) {
     for (const Inspection& model : models) print_json(model, options.memory);
     return 0;
   }
-  if (models.size() == 1) print_details(models.front());
+  if (models.size() == 1 || options.weights)
+    for (const Inspection& model : models) print_details(model);
   print_table(models, options.memory);
   return 0;
 }

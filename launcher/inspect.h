@@ -14,6 +14,7 @@ struct InspectOptions {
   std::vector<int64_t> max_model_len,
       max_seqs;        // whose KV cache is counted, every combination; empty: the engine's defaults
   int64_t memory = 0;  // bytes a rank; 0: not asked
+  bool weights = false;  // every tensor too
   bool json = false;
 };
 

@@ -33,6 +33,26 @@ std::string fit(const Inspection::Need& need) {
   return need.ranks ? cat("on ", *need.ranks, *need.ranks == 1 ? " rank" : " ranks") : "on no number of ranks";
 }
 
+std::string shape_of(const StoredTensor& tensor) {
+  std::string text;
+  for (const int64_t dim : tensor.shape) text += cat(text.empty() ? "(" : ", ", dim);
+  return (tensor.tensors > 1 ? cat(tensor.tensors, " x ") : "") + text + ")";
+}
+
+void print_tensors(const std::vector<StoredTensor>& tensors) {
+  int name = 6;
+  for (const StoredTensor& t : tensors) name = std::max(name, static_cast<int>(t.name.size()));
+  std::printf("%-*s %24s %-5s %-10s %14s  %-8s %s\n", name, "tensor", "shape", "type", "component", "bytes", "share",
+              "bytes a rank");
+  for (const StoredTensor& t : tensors) {
+    const auto [least, most] = std::minmax_element(t.rank_bytes.begin(), t.rank_bytes.end());
+    std::printf("%-*s %24s %-5s %-10s %14lld  %-8s %s\n", name, t.name.c_str(), shape_of(t).c_str(), weft::name(t.dtype),
+                t.component.c_str(), static_cast<long long>(t.bytes), t.share,
+                (*least == *most ? cat(*most) : cat(*least, " to ", *most)).c_str());
+  }
+  std::printf("\n");
+}
+
 }  // namespace
 
 void print_details(const Inspection& model) {
@@ -59,6 +79,7 @@ void print_details(const Inspection& model) {
     std::printf("%-6d %14s %22lld\n", r, mib(a.rank_weight_bytes[r]).c_str(),
                 static_cast<long long>(a.rank_kv_bytes_per_token[r]));
   std::printf("\n");
+  if (!model.tensors.empty()) print_tensors(model.tensors);
 }
 
 void print_table(const std::vector<Inspection>& models, int64_t memory) {
@@ -111,6 +132,15 @@ void print_json(const Inspection& model, int64_t memory) {
                             {"rank_bytes", need.rank_bytes},
                             {"fits", or_null(need.fits)},
                             {"fewest_ranks", or_null(need.ranks)}});
+  for (const StoredTensor& t : model.tensors)
+    out["weights"].push_back({{"name", t.name},
+                              {"tensors", t.tensors},
+                              {"shape", t.shape},
+                              {"dtype", name(t.dtype)},
+                              {"component", t.component},
+                              {"share", t.share},
+                              {"bytes", t.bytes},
+                              {"rank_bytes", t.rank_bytes}});
   std::printf("%s\n", out.dump().c_str());
 }
 

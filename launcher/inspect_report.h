@@ -10,6 +10,7 @@
 #include "parallel/mesh.h"
 #include "runtime/models/anatomy.h"
 #include "runtime/models/model.h"
+#include "runtime/models/stored_tensors.h"
 
 namespace weft {
 
@@ -32,6 +33,7 @@ struct Inspection {
   Anatomy anatomy;
   std::map<std::string, Stored> types;  // by name; empty if only the config is there
   std::vector<Need> needs;
+  std::vector<StoredTensor> tensors;  // if asked for
 };
 
 // memory: bytes a rank that were asked about, or 0.

@@ -177,6 +177,7 @@ void Program::add_files() {
                   "memory of a rank, in bytes or with K, M or G (of 1024): what fits, and on how many ranks")
       ->transform(CLI::AsSizeValue(false))
       ->check(range(1, 1e15));
+  sub->add_flag("--weights", inspect.weights, "list every tensor: its name, shape, type and share of the ranks");
   sub->add_flag("--json", inspect.json, "print one JSON object a model");
 
   sub = command("convert", "Write a model as GGUF, quantised if asked",

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
+#include <sstream>
 #include <thread>
 
 #include "kernels/core/log.h"
@@ -9,7 +11,6 @@
 #include "runtime/engine/settings.h"
 #include "runtime/engine/step_engine.h"
 #include "runtime/weights/file_traits.h"
-#include "runtime/weights/loader.h"
 #include "runtime/weights/tied_head.h"
 
 namespace weft {
@@ -35,6 +36,7 @@ void log_settings(const std::string& path, const EngineInfo& info, const ModelIn
   log_info("memory of rank 0: ", info.weight_bytes >> 20, " MiB weights, ", info.workspace_bytes >> 20,
            " MiB workspace, up to ", info.kv_bytes >> 20, " MiB KV cache; its share of ", share.source, ": ",
            share.limit >> 20, " MiB, of which ", share.available >> 20, " were available");
+  log_debug("all ranks read ", info.loaded.read, " bytes of the checkpoint's tensors and kept ", info.loaded.kept);
 }
 
 }  // namespace
@@ -78,22 +80,25 @@ std::unique_ptr<Engine> Engine::create(const std::string& model_path, const Engi
   settings.threads = resolve_threads(config.threads, host);
 
   std::unique_ptr<ThreadPool> pool;
-  const std::vector<std::string> blocks = agree(host, [&] {
-    pool = std::make_unique<ThreadPool>(settings.threads,
-                                        place_threads(settings.threads, comm.local_rank, comm.local_size));
-    loader->read(*model->weights, *pool);
+  const std::vector<std::string> of_ranks = agree(host, [&] {
+    pool = std::make_unique<ThreadPool>(settings.threads, place_threads(settings.threads, comm.local_rank, comm.local_size));
+    const Loaded loaded = loader->read(*model->weights, *pool);
     const int64_t taken = model->weights->bytes() + workspace_bytes(*model, settings, *pool);
     const KvShape shape{model->paged, settings.block_size, settings.kv_dtype};
-    return std::to_string(affordable_blocks(config, settings, shape, share, taken));
+    return cat(affordable_blocks(config, settings, shape, share, taken), " ", loaded.read, " ", loaded.kept);
   });
   const bool head_differs = files->head_differs;
   loader.reset(), files.reset(), checkpoint.reset();
 
   std::unique_ptr<Engine> engine;
   agree(host, [&] {
-    settings.kv_blocks = std::stoll(blocks[0]);
-    for (const std::string& n : blocks)
-      settings.kv_blocks = std::min<int64_t>(settings.kv_blocks, std::stoll(n));
+    settings.kv_blocks = std::numeric_limits<int64_t>::max();
+    for (const std::string& of_rank : of_ranks) {
+      int64_t blocks = 0, read = 0, kept = 0;
+      std::istringstream(of_rank) >> blocks >> read >> kept;
+      settings.kv_blocks = std::min(settings.kv_blocks, blocks);
+      settings.loaded.read += read, settings.loaded.kept += kept;
+    }
     fit_model_len(settings, config);
     engine = std::make_unique<StepEngine>(std::move(*model), std::move(pool), settings, std::move(comm));
     return std::string();

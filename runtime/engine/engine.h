@@ -12,6 +12,7 @@
 #include "runtime/engine/config.h"
 #include "runtime/engine/request.h"
 #include "runtime/models/model.h"
+#include "runtime/weights/loader.h"
 
 namespace weft {
 
@@ -22,8 +23,9 @@ struct EngineInfo {
   DType kv_dtype = DType::f32;
   int threads = 1;
   int64_t max_model_len = 0;
-  int64_t kv_blocks = 0, block_size = 0;   // the minimum over ranks
+  int64_t kv_blocks = 0, block_size = 0;                        // the minimum over ranks
   int64_t weight_bytes = 0, workspace_bytes = 0, kv_bytes = 0;  // of this rank
+  Loaded loaded;                                                // of all ranks together
 };
 
 // The sentence about logits with NaN or infinity after `tokens` tokens of a sequence.

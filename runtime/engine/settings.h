@@ -8,7 +8,7 @@
 #include "runtime/engine/config.h"
 #include "runtime/engine/kv_cache.h"
 #include "runtime/models/model.h"
-#include "runtime/weights/checkpoint.h"
+#include "runtime/weights/loader.h"
 
 namespace weft {
 
@@ -21,6 +21,7 @@ struct Settings {
   int max_seqs = 1;
   int block_size = 32;
   int64_t kv_blocks = 0;  // the minimum over ranks
+  Loaded loaded;          // of all ranks together
   StepLimits limits;
 };
 

@@ -11,9 +11,9 @@ namespace weft {
 
 struct ModelFiles {
   std::string model_type;
-  ConfigReader config;      // resolve_config(), and of a checkpoint what describe_tensors() adds
-  ConfigReader generation;  // generation_config.json
-  bool head_differs = false;  // the config ties the head, the checkpoint does not: tie_word_embeddings is false
+  ConfigReader config;                    // resolve_config(), and of a checkpoint what only its tensors say
+  ConfigReader generation;                // generation_config.json
+  bool head_differs = false;              // the config ties the head, the checkpoint does not: tie_word_embeddings is false
   std::unique_ptr<NamedTensors> tensors;  // none without a checkpoint
 
   // From the texts alone.

@@ -58,7 +58,7 @@ class Formats(unittest.TestCase):
         for heading, more, args in (
                 ("weft generate --json", (), ["generate", "--model", MODEL, "--prompt", "a", "--max-tokens", 2, "--json"]),
                 ("weft tokenize", (), ["tokenize", "--model", MODEL, "--input", self.write("texts.json", {"texts": ["a"]})]),
-                ("weft inspect --json", (), ["inspect", MODEL, "--json"]),
+                ("weft inspect --json", (), ["inspect", MODEL, "--weights", "--json"]),
                 ("weft bench model --json", self.tables["every weft bench --json"],
                  ["bench", "model", "--model", MODEL, "--pp", 4, "--tg", 2, "--repetitions", 1, "--json"]),
                 ("weft bench ops --json", self.tables["every weft bench --json"],

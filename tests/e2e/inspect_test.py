@@ -2,6 +2,8 @@
 """`weft inspect`: several models in a call, stored types, what context and batch take, what fits."""
 import json
 import os
+import resource
+import tempfile
 import unittest
 
 import weft
@@ -33,6 +35,40 @@ class Inspect(unittest.TestCase):
         for model in (dense, gguf):
             self.assertEqual(sum(t["parameters"] for t in model["types"]), model["parameters"])
             self.assertEqual(sum(t["bytes"] for t in model["types"]), model["weight_bytes"])
+
+    def test_weights(self):
+        one, = inspect(GGUF, "--weights")
+        self.assertEqual(sum(t["bytes"] for t in one["weights"]), one["weight_bytes"])
+        self.assertEqual({t["share"] for t in one["weights"]}, {"none"})
+        self.assertNotIn("weights", inspect(GGUF)[0])
+        moe, = inspect(os.path.join(CONFIGS, "mixtral-8x7b.json"), "--weights", "--tp", "3", "--ep", "3")
+        by_name = {t["name"]: t for t in moe["weights"]}
+        up, o = (by_name["model.layers.31." + name] for name in ("block_sparse_moe.experts.{e}.w3.weight", "self_attn.o_proj.weight"))
+        self.assertEqual((up["tensors"], up["shape"], up["dtype"], up["component"], up["share"]),
+                         (8, [14336, 4096], "bf16", "experts", "experts"))
+        self.assertEqual([size // (14336 * 4096 * 2) for size in up["rank_bytes"]], [3, 3, 2])
+        self.assertEqual((o["share"], [size // (4096 * 128 * 2) for size in o["rank_bytes"]]), ("columns", [11, 11, 10]))
+        self.assertEqual([by_name[f"model.layers.0.{name}.weight"]["share"] for name in ("self_attn.q_proj", "input_layernorm")],
+                         ["rows", "none"])
+        for rank, of_rank in enumerate(moe["ranks"]):
+            self.assertEqual(sum(t["rank_bytes"][rank] for t in moe["weights"]), of_rank["weight_bytes"])
+        layers = [t["name"].split(".")[2] for t in moe["weights"] if t["name"].startswith("model.layers.")]
+        self.assertEqual(layers, sorted(layers, key=int))
+        text = weft.run("inspect", os.path.join(CONFIGS, "mixtral-8x7b.json"), "--weights", "--tp", "3", "--ep", "3").out
+        self.assertRegex(text, r"model.layers.31.block_sparse_moe.experts.\{e\}.w3.weight +8 x \(14336, 4096\) bf16 +experts")
+
+    def test_many_experts_on_many_ranks(self):
+        with open(os.path.join(CONFIGS, "qwen3-30b-a3b.json"), encoding="utf-8") as f:
+            config = json.load(f)
+        config.update(num_hidden_layers=58, num_experts=256, num_attention_heads=128, num_key_value_heads=8)
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as f:
+            json.dump(config, f)
+            f.flush()
+            before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+            model, = inspect(f.name, "--tp", "64", "--ep", "64", "--weights")
+            seconds = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
+        self.assertEqual(len(model["ranks"]), 64)
+        self.assertLess(seconds, 1)  # 0.03 s, far from the half a minute that a loop over every rank's every expert takes
 
     def test_context_times_batch(self):
         # Llama 2 7B: 32 layers of 32 KV heads of 128, K and V in f16: 512 KiB a token. Whole blocks of 32 tokens count.

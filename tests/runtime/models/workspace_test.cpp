@@ -9,6 +9,7 @@
 #include "parallel/sample_tp.h"
 #include "runtime/engine/kv_cache.h"
 #include "runtime/models/model.h"
+#include "runtime/weights/loader.h"
 #include "tests/runtime/models/golden.h"
 
 namespace weft {

@@ -227,7 +227,7 @@ TEST_F(Gguf, TranslatesMetadataToAConfig) {
   EXPECT_THAT(mistral, HasSubstr("\"model_type\": \"mistral\""));
   EXPECT_THAT(mistral, HasSubstr("\"sliding_window\": 32"));
   EXPECT_THAT(mistral, HasSubstr("\"rope_type\": \"yarn\""));
-  EXPECT_EQ(read_llama_family(mistral).architecture, "llama");
+  EXPECT_EQ(read_llama_family(mistral).model_type, "mistral");
 
   parts.pairs.push_back(gguf_u32("llama.expert_count", 4));
   EXPECT_THAT(refusal([&] { gguf_config_json(read(parts)); }), HasSubstr("llama.expert_used_count is missing"));
