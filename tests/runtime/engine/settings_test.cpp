@@ -15,8 +15,6 @@ class FakeCheckpoint final : public Checkpoint {
   explicit FakeCheckpoint(std::initializer_list<TensorInfo> tensors) {
     for (const TensorInfo& tensor : tensors) tensors_[std::to_string(tensors_.size())] = tensor;
   }
-  const std::byte* rows(const std::string&, int64_t, int64_t) override { return nullptr; }
-  void release(const std::string&) override {}
   bool is_gguf() const override { return false; }
   std::string config_json() const override { return "{}"; }
   std::string generation_config_json() const override { return "{}"; }

@@ -58,10 +58,10 @@ struct Described {
 // In the words of the golden. What a model has not is null there, and so it is here.
 json described(const Described& d) {
   const AttentionForm attention = read_attention(d.files.config);
-  const auto shapes = d.census.shapes();
+  const auto tensors = d.census.tensors();
   const bool yarn = d.rope.type == RopeForm::Type::yarn, norms_its_weights = d.info.model_type == "qwen3_moe";
   const auto if_any = [](bool any, json value) { return any ? value : json(); };
-  const auto has = [&](const std::string& name) { return shapes.contains(name); };
+  const auto has = [&](const std::string& name) { return tensors.contains(name); };
   json moe_layers = json::array();
   for (int i = 0; i < d.info.n_layers; ++i)
     moe_layers.push_back(has(cat("model.layers.", i, ".mlp.gate.weight")) ||
