@@ -12,6 +12,7 @@
 #include "runtime/serve/grpc_calls.h"
 #include "runtime/serve/grpc_stream.h"
 #include "runtime/serve/listener.h"
+#include "runtime/serve/request_log.h"
 #include "weft/v1/weft.grpc.pb.h"
 
 namespace weft {
@@ -46,12 +47,19 @@ class WeftService final : public Base {
   grpc::ServerUnaryReactor* Tokenize(grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
                                      grpc::ByteBuffer* response) override {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    const auto job = [=, this] {
-      finish(reactor, [&] {
-        if (!context->IsCancelled()) *response = serialise(tokenize(*request));
-      });
+    const auto finish = [reactor](const grpc::Status& status) {
+      if (!status.ok()) log_refused("tokenize call", {static_cast<ServeCode>(status.error_code()), status.error_message()});
+      reactor->Finish(status);
     };
-    if (!with_.pool.run(request->Length(), job)) reactor->Finish(too_busy());
+    const auto job = [=, this, arrived = ServeClock::now()] {
+      finish(status_of([&] {
+        if (context->IsCancelled()) return;
+        const v1::TokenizeResponse ids = tokenize(*request);
+        log_tokenized(ids.token_ids_size(), std::chrono::duration<double>(ServeClock::now() - arrived).count());
+        *response = serialise(ids);
+      }));
+    };
+    if (!with_.pool.run(request->Length(), job)) finish(too_busy());
     return reactor;
   }
 
@@ -92,22 +100,22 @@ class WeftService final : public Base {
   template <class Fn>
   static grpc::ServerUnaryReactor* answer(grpc::CallbackServerContext* context, Fn&& fn) {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    finish(reactor, fn);
+    reactor->Finish(status_of(fn));
     return reactor;
   }
 
   // fn makes the answer; what it throws becomes the status.
   template <class Fn>
-  static void finish(grpc::ServerUnaryReactor* reactor, Fn&& fn) {
+  static grpc::Status status_of(Fn&& fn) {
     try {
       fn();
-      reactor->Finish(grpc::Status::OK);
+      return grpc::Status::OK;
     } catch (const ServeError& e) {
-      reactor->Finish(to_status(e));
+      return to_status(e);
     } catch (const InputError& e) {
-      reactor->Finish({grpc::StatusCode::INVALID_ARGUMENT, e.what()});
+      return {grpc::StatusCode::INVALID_ARGUMENT, e.what()};
     } catch (const std::exception& e) {
-      reactor->Finish({grpc::StatusCode::INTERNAL, e.what()});
+      return {grpc::StatusCode::INTERNAL, e.what()};
     }
   }
 

@@ -55,6 +55,10 @@ void log_ended(RequestId id, const ActiveGeneration& active) {
           " finish_reason=", error ? "-" : name(a.finish), " replays=", active.replays, error ? reason(*error) : ""));
 }
 
+void log_tokenized(int64_t prompt_tokens, double total_s) {
+  log_info("tokenize call answered: prompt_tokens=", prompt_tokens, " total_ms=", milliseconds(total_s));
+}
+
 void log_refused(const char* what, const ServeError& error) {
   const bool ours = error.code() == ServeCode::unavailable || error.code() == ServeCode::resource_exhausted;
   log(error.code() == ServeCode::internal ? LogLevel::error : LogLevel::info,

@@ -8,7 +8,13 @@ import tempfile
 import unittest
 
 import weft
-from grpc_server import Server, TINY
+weft.use_weft_python()
+from grpc_server import Server, TINY, python_client
+
+CLIENT = python_client()
+if CLIENT:
+    import grpc
+    pb, stubs = CLIENT
 
 WORDS = "The quick brown fox jumps over the lazy dog. " * 4
 ENDED = (r"request (?P<id>\d+) ended: status=(?P<status>[A-Z_]+) prompt_tokens=(?P<prompt>\d+) cached_tokens=(?P<cached>\d+) "
@@ -28,8 +34,13 @@ class Log(unittest.TestCase):
             file.flush()
             return self.ask("--batch", file.name, code=code)
 
+    @unittest.skipUnless(CLIENT, "grpcio-tools is not installed for this Python")
     def test_what_a_server_tells(self):
         with Server(TINY, "--ranks", 2) as self.server:
+            stub = stubs.WeftStub(grpc.insecure_channel(self.server.address))
+            counted = len(stub.Tokenize(pb.TokenizeRequest(text=WORDS)).token_ids)
+            with self.assertRaises(grpc.RpcError):
+                stub.Tokenize(pb.TokenizeRequest(text=WORDS * 20))
             answers = [json.loads(self.ask("--prompt", WORDS, "--max-tokens", 12, "--json")) for _ in range(2)]
             self.ask("--prompt", WORDS * 20, code=2)
             self.batch({"prompt": "One", "max_tokens": 3}, {"token_ids": [10 ** 6]}, {"prompt": "Two", "max_tokens": 4}, code=1)
@@ -55,7 +66,8 @@ class Log(unittest.TestCase):
         for n in (1, 2, 5):
             self.assertEqual(len(said("info", rf"request {n} received: prompt_tokens=\d+ max_tokens=\d+")), 1)
         self.assertEqual(len(said("info", r"batch received: requests=2 first=3 last=4 prompt_tokens=\d+ max_tokens=7")), 1)
-        for what in ("request", "request of a batch"):
+        self.assertEqual(len(said("info", rf"tokenize call answered: prompt_tokens={counted} total_ms=[\d.]+")), 1)
+        for what in ("request", "request of a batch", "tokenize call"):
             self.assertEqual(len(said("info", f"{what} refused: status=INVALID_ARGUMENT")), 1)
 
         for level, text in (("info", r"the ranks are ready after [\d.]+ s"), ("error", "the engine was lost: rank 1 .* killed by signal 9 .*"),
