@@ -35,14 +35,18 @@ Coordinator::Coordinator(EngineLink& link, WorkPool& pool, const CoordinatorLimi
     : link_(link), pool_(pool), limits_(limits) {}
 
 std::string Coordinator::run(const std::function<void(bool)>& on_health) {
-  std::thread deadlines([this] { watch_deadlines(); });
+  std::thread deadlines([this] { watch_deadlines(); }), sender([this] { send(); });
   bool ended = false, healthy = false;
   while (!ended) {
     EngineEvent event = link_.next();
     Notifications told;
     bool now_healthy;
     {
-      std::lock_guard lock(mutex_);
+      Lock lock(mutex_);
+      if (std::holds_alternative<EngineLost>(event)) {  // nothing that was for it may reach the next one
+        outbox_.clear();
+        changed_.wait(lock, [&] { return !sending_; });
+      }
       std::visit([&](auto& e) { on(std::move(e), told); }, event);
       now_healthy = serving();
       ended = ended_;
@@ -52,7 +56,9 @@ std::string Coordinator::run(const std::function<void(bool)>& on_health) {
     if (now_healthy != healthy) on_health(healthy = now_healthy);
   }
   deadlines_changed_.notify_all();
+  outbox_changed_.notify_all();
   deadlines.join();
+  sender.join();
   Lock lock(mutex_);
   changed_.wait(lock, [&] { return renderers_ == 0; });
   return end_sentence_;
@@ -83,7 +89,7 @@ void Coordinator::admit() {
     const auto found = requests_.find(id);
     if (found == requests_.end() || !found->second.needs_engine()) return 0;
     found->second.submitted = true;
-    link_.submit(found->second.request(id));
+    send_later(id, true);
     return id;
   };
   while (!alone_ && !suspects_.empty()) {
@@ -115,12 +121,40 @@ void Coordinator::on(std::vector<TokenEvent>&& events, Notifications& told) {
     if (!active.needs_engine())
       alone_ = 0;
     else if (--tokens_alone_ == 0)
-      link_.cancel(alone_);
+      send_later(alone_, false);
   }
   if (alone_ != was_alone) admit();
   if (unrendered_.empty() || std::exchange(renderer_waits_, true)) return;
   ++renderers_;
   pool_.run_urgent([this] { render(); });
+}
+
+void Coordinator::send_later(RequestId id, bool submit) {
+  outbox_.push_back({id, submit});
+  outbox_changed_.notify_one();
+}
+
+// Requests are encoded without the lock: that takes milliseconds for a long prompt.
+void Coordinator::send() {
+  Lock lock(mutex_);
+  for (;;) {
+    outbox_changed_.wait(lock, [&] { return ended_ || !outbox_.empty(); });
+    if (ended_) return;
+    const auto [id, submit] = outbox_.front();
+    outbox_.pop_front();
+    const auto found = requests_.find(id);
+    if (submit && (found == requests_.end() || !found->second.needs_engine())) continue;  // cancelled a moment ago
+    const Request request = submit ? found->second.request(id) : Request{.id = id};
+    sending_ = true;
+    lock.unlock();
+    if (submit)
+      link_.submit(request);
+    else
+      link_.cancel(id);
+    lock.lock();
+    sending_ = false;
+    changed_.notify_all();
+  }
 }
 
 // Makes news of all arrivals. Each request is in the hands of one renderer at a time, so its text keeps its order.
@@ -204,7 +238,7 @@ void Coordinator::fail_all(const ServeError& error, Notifications& told) {
 
 // The last news of a request is made. The engine may still work on it, if that was a stop string or a failure.
 void Coordinator::ended(RequestId id, const ActiveGeneration& active, Notifications& told) {
-  if (engine_up_ && active.submitted && !active.computed()) link_.cancel(id);
+  if (engine_up_ && active.submitted && !active.computed()) send_later(id, false);
   if (id == alone_) alone_ = 0;
   told.push_back(active.wanted().notify);
   log_ended(id, active);

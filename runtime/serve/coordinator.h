@@ -5,7 +5,8 @@
 // took the engine down run alone for a few tokens, one after another: one in whose turn the engine is lost again is
 // the cause and refused. No other ever is. Knows neither gRPC nor how the engine is reached. Threads: any may
 // call the public methods; run() is the one that reads the engine's events; the text of what they bring is made on the
-// pool, one thread at a time for each request, and Generation::notify called there; a thread of its own watches deadlines.
+// pool, one thread at a time for each request, and Generation::notify called there; a thread of its own watches deadlines,
+// another one encodes and sends what is for the engine.
 // All sleep when there is nothing to do.
 #include <condition_variable>
 #include <deque>
@@ -79,6 +80,8 @@ class Coordinator {
   void on(EngineEnded&& ended, Notifications& told);
   void drop(RequestId id);  // release() under the lock
   void admit();
+  void send_later(RequestId id, bool submit);
+  void send();    // on a thread of its own
   void render();  // on the pool
   void ended(RequestId id, const ActiveGeneration& active, Notifications& told);
   void fail(RequestId id, ActiveGeneration& active, const ServeError& error, Notifications& told);
@@ -92,12 +95,18 @@ class Coordinator {
   const ServeClock::time_point started_ = ServeClock::now();
 
   mutable std::mutex mutex_;
-  mutable std::condition_variable changed_;  // unfinished, draining_, ended_, renderers_
-  std::condition_variable deadlines_changed_;
+  mutable std::condition_variable changed_;  // unfinished, draining_, ended_, renderers_, sending_
+  std::condition_variable deadlines_changed_, outbox_changed_;
   std::map<RequestId, ActiveGeneration> requests_;  // not released; as many as max_requests allows
   RequestId last_id_ = 0;
   // To be submitted to the engine, in order of arrival, suspects first. Those that have ended meanwhile are passed over.
   std::deque<RequestId> suspects_, waiting_;
+  struct Command {
+    RequestId id;
+    bool submit;  // else: cancel
+  };
+  std::deque<Command> outbox_;         // for the engine that runs now
+  bool sending_ = false;               // a command is under way to the link
   std::vector<RequestId> unrendered_;  // have arrivals, and nobody renders them
   bool renderer_waits_ = false;        // on the pool
   int renderers_ = 0;                  // on the pool, the one that waits included

@@ -107,6 +107,7 @@ class FakeEngine final : public Engine {
 class FakeLink final : public EngineLink {
  public:
   explicit FakeLink(std::chrono::microseconds step_time = {}) : step_time_(step_time) { start(); }
+  std::function<void(const Request&)> on_submit;  // before it is passed on
   ~FakeLink() override { stop(); }
 
   bool lose() {  // false: it is lost already
@@ -122,7 +123,10 @@ class FakeLink final : public EngineLink {
     events_.push(EngineEnded{sentence});
   }
 
-  void submit(const Request& request) override { command(request); }
+  void submit(const Request& request) override {
+    if (on_submit) on_submit(request);
+    command(request);
+  }
   void cancel(RequestId id) override { command(id); }
   void close() override { end(""); }
   // Of the engine that runs now, those the coordinator is done with.
