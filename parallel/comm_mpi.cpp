@@ -5,6 +5,7 @@
 
 #include "kernels/core/check.h"
 #include "kernels/core/log.h"
+#include "kernels/core/wait.h"
 #include "parallel/communicator.h"
 
 #ifdef WEFT_HAVE_MPI
@@ -21,7 +22,6 @@
 
 #include "parallel/host_tcp.h"
 #include "parallel/open_mpi.h"
-#include "parallel/wait.h"
 #endif
 
 namespace weft {

@@ -8,8 +8,8 @@
 #include <numeric>
 
 #include "kernels/core/check.h"
+#include "kernels/core/wait.h"
 #include "parallel/communicator.h"
-#include "parallel/wait.h"
 
 namespace weft {
 namespace {

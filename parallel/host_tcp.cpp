@@ -8,8 +8,8 @@
 #include <utility>
 
 #include "kernels/core/check.h"
+#include "kernels/core/wait.h"
 #include "parallel/poll_until.h"
-#include "parallel/wait.h"
 
 namespace weft {
 namespace {

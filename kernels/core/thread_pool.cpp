@@ -3,15 +3,17 @@
 #include <sched.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdlib>
 #include <string_view>
 
 #include "kernels/core/check.h"
 #include "kernels/core/host_limits.h"
+#include "kernels/core/wait.h"
 
 namespace weft {
 namespace {
+
+constexpr int kPolls = 2000;  // of one word
 
 std::vector<int> affinity_mask() {
   cpu_set_t set;
@@ -29,30 +31,6 @@ void pin_this_thread(int cpu) {
   CPU_ZERO(&set);
   CPU_SET(cpu, &set);
   sched_setaffinity(0, sizeof set, &set);  // refused in some containers: then the thread just stays unpinned
-}
-
-void relax() {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#endif
-}
-
-// Spins until done() or about 200 us are over; yields part of the time so that an oversubscribed machine makes progress.
-template <class Done>
-bool spin_until(Done done) {
-  for (int i = 0; i < 2000; ++i) {
-    if (done()) return true;
-    relax();
-  }
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::microseconds(200);
-  do {
-    for (int i = 0; i < 64; ++i) {
-      if (done()) return true;
-      relax();
-    }
-    sched_yield();
-  } while (std::chrono::steady_clock::now() < deadline);
-  return false;
 }
 
 }  // namespace
@@ -95,14 +73,14 @@ void ThreadPool::run_erased(Job job, void* fn) {
   call_.epoch.notify_all();
   job(fn, 0);
   const uint32_t all = epoch * static_cast<uint32_t>(workers_.size());
-  while (!spin_until([&] { return finished_.load(std::memory_order_acquire) == all; })) {
+  while (!poll_awake([&] { return finished_.load(std::memory_order_acquire) == all; }, kPolls)) {
   }
 }
 
 void ThreadPool::work(int thread, int cpu) {
   if (cpu >= 0) pin_this_thread(cpu);
   for (uint32_t seen = 0;; ++seen) {
-    if (!spin_until([&] { return call_.epoch.load(std::memory_order_acquire) != seen; }))
+    if (!poll_awake([&] { return call_.epoch.load(std::memory_order_acquire) != seen; }, kPolls))
       call_.epoch.wait(seen, std::memory_order_acquire);
     if (call_.stop) return;
     call_.job(call_.fn, thread);
