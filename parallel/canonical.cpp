@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
 
 #include "kernels/core/check.h"
 
@@ -90,23 +89,6 @@ CombinePlan combine_plan(int64_t units, std::span<const Range> runs_of_ranks) {
   CombinePlan plan;
   for (const Push& push : program) plan.merges.push_back(push.merges);
   return plan;
-}
-
-void combine(const CombinePlan& plan, const float* parts, int64_t stride, int64_t n, float* out) {
-  constexpr int64_t kTile = 256;  // the stack stays in L1
-  float stack[CombinePlan::kMaxDepth][kTile];
-  for (int64_t begin = 0; begin < n; begin += kTile) {
-    const int64_t width = std::min(kTile, n - begin);
-    int depth = 0;
-    for (size_t part = 0; part < plan.merges.size(); ++part) {
-      std::memcpy(stack[depth++], parts + static_cast<int64_t>(part) * stride + begin, width * sizeof(float));
-      for (int merge = 0; merge < plan.merges[part]; ++merge) {
-        --depth;
-        for (int64_t i = 0; i < width; ++i) stack[depth - 1][i] += stack[depth][i];
-      }
-    }
-    std::memcpy(out + begin, stack[0], width * sizeof(float));
-  }
 }
 
 SplitSum SplitSum::make(const Units& units, int ranks, int rank) {

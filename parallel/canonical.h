@@ -4,7 +4,9 @@
 // contiguous run of units can compute the maximal complete subtrees inside its run, and whoever has all
 // subtrees of all ranks can finish the tree with the same additions a single rank would make. So the result
 // has the same bits on any number of ranks.
+#include <algorithm>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <vector>
 
@@ -30,8 +32,24 @@ struct CombinePlan {
 // runs_of_ranks: contiguous and ascending, together [0, units); some may be empty.
 CombinePlan combine_plan(int64_t units, std::span<const Range> runs_of_ranks);
 
-// out[0..n) = the tree over parts[i * stride + 0..n), i = part, f32. out may be the first part.
-void combine(const CombinePlan& plan, const float* parts, int64_t stride, int64_t n, float* out);
+// out[0..n) = the tree over the parts, part i at part_at(i)[0..n), f32. out may be one of them.
+template <class PartAt>
+void combine(const CombinePlan& plan, const PartAt& part_at, int64_t n, float* out) {
+  constexpr int64_t kTile = 256;  // the stack stays in L1
+  float stack[CombinePlan::kMaxDepth][kTile];
+  for (int64_t begin = 0; begin < n; begin += kTile) {
+    const int64_t width = std::min(kTile, n - begin);
+    int depth = 0;
+    for (int part = 0; part < static_cast<int>(plan.merges.size()); ++part) {
+      std::memcpy(stack[depth++], part_at(part) + begin, static_cast<size_t>(width) * sizeof(float));
+      for (int merge = 0; merge < plan.merges[static_cast<size_t>(part)]; ++merge) {
+        --depth;
+        for (int64_t i = 0; i < width; ++i) stack[depth - 1][i] += stack[depth][i];
+      }
+    }
+    std::memcpy(out + begin, stack[0], static_cast<size_t>(width) * sizeof(float));
+  }
+}
 
 // A sum along K that is split over ranks: what one rank computes, and how all ranks' subtrees are finished.
 struct SplitSum {

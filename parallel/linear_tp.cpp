@@ -10,46 +10,57 @@
 namespace weft {
 namespace {
 
-void finish_tree(Tensor out, Tensor parts, const SplitSum& sum, ThreadPool& pool) {
+// Subtree sums of a rank lie row by row, (rows, parts, n): what one product writes is then, cut at the rows, what each receiver gets.
+Tensor subtree_sums(Tensor rows) {
+  Tensor by_part = rows;  // (parts, rows, n), as `linear` wants it
+  std::swap(by_part.shape[0], by_part.shape[1]);
+  std::swap(by_part.stride[0], by_part.stride[1]);
+  return by_part;
+}
+
+// out (rows, n) = the tree over the sums of every rank, (rows, parts of the rank, n) each, rank by rank.
+void finish_tree(Tensor out, Tensor received, const SplitSum& sum, ThreadPool& pool) {
   constexpr int64_t kGrain = 16384;
-  const int64_t n = out.elements();
-  const float* from = parts.as<float>();
-  float* to = out.as<float>();
-  pool.parallel_for(
-      n, kGrain, [&](int64_t begin, int64_t end, int) { combine(sum.combine, from + begin, n, end - begin, to + begin); });
+  struct Place {
+    int64_t first, row;  // part i of row t lies at first + t * row
+  };
+  const int64_t rows = out.dim(0), n = out.dim(1);
+  std::vector<Place> places;
+  int64_t first = 0;
+  for (const int parts : sum.parts_of_rank) {
+    for (int i = 0; i < parts; ++i) places.push_back({first + i * n, parts * n});
+    first += rows * parts * n;
+  }
+  pool.parallel_for(out.elements(), kGrain, [&](int64_t begin, int64_t end, int) {
+    while (begin < end) {
+      const int64_t row = begin / n, column = begin % n, width = std::min(n - column, end - begin);
+      const float* from = received.as<float>() + column;
+      combine(
+          sum.combine, [&](int part) { return from + places[part].first + row * places[part].row; }, width, out.as<float>() + begin);
+      begin += width;
+    }
+  });
 }
 
-// What `linear` writes for a plan of `parts` outputs.
-Tensor subtree_sums(float* data, int64_t parts, int64_t rows, int64_t n) {
-  return parts == 1 ? Tensor(data, {rows, n}) : Tensor(data, {parts, rows, n});
-}
-
-// out (own rows, N) = the canonical sum; partial(y, rows) fills y ([own parts,] rows, N) with this rank's
-// subtree sums.
+// out (own rows, N) = the canonical sum; partial(y) fills y ([own parts,] tokens, N) with this rank's subtree sums.
 template <class Partial>
 void reduce(Tensor out, const SplitSum& sum, const TokenShard& shard, Parallel& p, const Partial& partial) {
-  if (sum.ranks() == 1) return partial(out, Range{0, shard.tokens});
+  if (sum.ranks() == 1) return partial(out);
   WEFT_CHECK_EQ(sum.ranks(), p.comm.size());
   const Arena::Scope scope(p.context.workspace);
   const int ranks = sum.ranks();
   const int64_t n = out.dim(1), own_parts = sum.plan.outputs;
   Tensor received = p.context.workspace.tensor(DType::f32, {sum.parts(), shard.own.size(), n});
-  Tensor sent = p.context.workspace.tensor(DType::f32, {own_parts, shard.tokens, n});
+  Tensor sent = p.context.workspace.tensor(DType::f32, {shard.tokens, own_parts, n});
+  partial(subtree_sums(sent));
   std::vector<int64_t> send_counts, recv_counts;
   for (int peer = 0; peer < ranks; ++peer) {
     send_counts.push_back(own_parts * shard.rows_of(ranks, peer).size() * n * 4);
     recv_counts.push_back(sum.parts_of_rank[peer] * shard.own.size() * n * 4);
   }
   if (shard.replicated) {
-    partial(subtree_sums(sent.as<float>(), own_parts, shard.tokens, n), shard.own);
     p.comm.all_gather_v(bytes(received), bytes(sent), recv_counts);
   } else {
-    float* block = sent.as<float>();  // one (own parts, rows, N) a receiver
-    for (int peer = 0; peer < ranks; ++peer) {
-      const Range rows = shard.rows_of(ranks, peer);
-      partial(subtree_sums(block, own_parts, rows.size(), n), rows);
-      block += own_parts * rows.size() * n;
-    }
     p.comm.all_to_all_v(bytes(received), recv_counts, bytes(sent), send_counts);
   }
   if (!p.context.dry()) finish_tree(out, received, sum, p.context.pool);
@@ -93,8 +104,8 @@ void row_parallel(Tensor out, Tensor x, const PackedMatrix& w, const SplitSum& s
   WEFT_CHECK_EQ(sum.ranks(), p.comm.size());
   WEFT_CHECK_EQ(x.dim(0), shard.tokens);
   WEFT_CHECK_EQ(out.dim(0), shard.own.size());
-  reduce(out, sum, shard, p, [&](Tensor y, Range rows) {
-    if (sum.plan.outputs > 0) linear(y, x.slice(rows.begin, rows.end), w, sum.plan, p.arithmetic, p.context);
+  reduce(out, sum, shard, p, [&](Tensor y) {
+    if (sum.plan.outputs > 0) linear(y, x, w, sum.plan, p.arithmetic, p.context);
   });
   if (!bias.empty() && !p.context.dry()) add_bias(out, bias);
 }
@@ -108,7 +119,7 @@ int64_t row_parallel_workspace(const SplitSum& sum, int64_t tokens, int64_t n, i
 void grouped_row_parallel(Tensor out, Tensor x, std::span<const PackedMatrix> w, std::span<const int32_t> offsets,
                           const SplitSum& sum, Parallel& p) {
   WEFT_CHECK_EQ(out.dim(0), x.dim(0));
-  reduce(out, sum, TokenShard::all(x.dim(0)), p, [&](Tensor y, Range) {
+  reduce(out, sum, TokenShard::all(x.dim(0)), p, [&](Tensor y) {
     if (sum.plan.outputs > 0) grouped_linear(y, x, w, offsets, sum.plan, p.arithmetic, p.context);
   });
 }

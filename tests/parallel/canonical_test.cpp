@@ -81,7 +81,7 @@ TEST(Canonical, SameBitsOnAnyNumberOfRanks) {
       const SplitSum sum = SplitSum::make(one_column_units(count), ranks, 0);
       ASSERT_EQ(sum.parts(), static_cast<int>(parts.size()));
       float result = NAN;
-      combine(sum.combine, parts.data(), 1, 1, &result);
+      combine(sum.combine, [&](int part) { return &parts[part]; }, 1, &result);
       ASSERT_EQ(bits(result), bits(expected)) << count << " units on " << ranks << " ranks";
     }
     ASSERT_EQ(SplitSum::make(one_column_units(count), 1, 0).parts(), 1);
@@ -110,12 +110,13 @@ TEST(Canonical, CombineRunsOverLongRowsAndInPlace) {
   const SplitSum sum = SplitSum::make(one_column_units(9), 4, 0);
   const int64_t n = 1000, stride = 1003;
   std::vector<float> parts = wild_values(static_cast<int>(stride) * sum.parts(), 7), out(n), one(1);
-  combine(sum.combine, parts.data(), stride, n, out.data());
+  const auto part_at = [&](int part) { return &parts[part * stride]; };
+  combine(sum.combine, part_at, n, out.data());
   for (int64_t i = 0; i < n; ++i) {
-    combine(sum.combine, parts.data() + i, stride, 1, one.data());
+    combine(sum.combine, [&](int part) { return part_at(part) + i; }, 1, one.data());
     ASSERT_EQ(bits(out[i]), bits(one[0]));
   }
-  combine(sum.combine, parts.data(), stride, n, parts.data());
+  combine(sum.combine, part_at, n, parts.data());
   EXPECT_EQ(std::memcmp(parts.data(), out.data(), n * sizeof(float)), 0);
 }
 
