@@ -13,13 +13,12 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <climits>
 #include <cstring>
 #include <exception>
-#include <numeric>
 #include <sstream>
 #include <thread>
 
+#include "parallel/bytes.h"
 #include "parallel/host_tcp.h"
 #include "parallel/open_mpi.h"
 #endif
@@ -51,120 +50,52 @@ void check(int error) {
   throw CommError(std::string("MPI: ") + text);
 }
 
-// Counts and offsets of all_to_all_v in units of an MPI type: bytes, or where an int cannot hold them, the
-// largest piece that divides every count (a row or more).
-class Layout {
+// What all communicators of this process share: the alarm of abort(), and the end of MPI.
+class MpiJob {
  public:
-  explicit Layout(std::span<const int64_t> counts) {
-    const int64_t total = std::accumulate(counts.begin(), counts.end(), int64_t{0});
-    int64_t unit = 1;
-    if (total > INT_MAX) {
-      unit = std::accumulate(counts.begin(), counts.end(), int64_t{0}, std::gcd<int64_t, int64_t>);
-      while (unit > INT_MAX) unit = unit % 2 == 0 ? unit / 2 : 1;
-      if (total / unit > INT_MAX)
-        throw CommError(cat("an exchange of ", total, " bytes in pieces of ", unit, " is too large for MPI"));
-      check(MPI_Type_contiguous(static_cast<int>(unit), MPI_BYTE, &type));
-      check(MPI_Type_commit(&type));
-    }
-    int64_t offset = 0;
-    for (const int64_t count : counts) {
-      this->counts.push_back(static_cast<int>(count / unit));
-      offsets.push_back(static_cast<int>(offset / unit));
-      offset += count;
-    }
-  }
-  ~Layout() {
-    if (type != MPI_BYTE) MPI_Type_free(&type);
-  }
-  Layout(const Layout&) = delete;
-  Layout& operator=(const Layout&) = delete;
-
-  MPI_Datatype type = MPI_BYTE;
-  std::vector<int> counts, offsets;
-};
-
-class MpiCommunicator final : public Communicator {
- public:
-  MpiCommunicator() {
-    check(MPI_Comm_dup(MPI_COMM_WORLD, &comm_));
+  MpiJob() {
     check(MPI_Comm_dup(MPI_COMM_WORLD, &alarm_));
-    check(MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN));
     check(MPI_Comm_set_errhandler(alarm_, MPI_ERRORS_RETURN));
-    check(MPI_Comm_rank(comm_, &rank_));
-    check(MPI_Comm_size(comm_, &size_));
-    check(MPI_Irecv(alarm_text_, sizeof alarm_text_ - 1, MPI_CHAR, MPI_ANY_SOURCE, 0, alarm_, &alarm_request_));
+    check(MPI_Comm_rank(alarm_, &rank_));
+    check(MPI_Comm_size(alarm_, &size_));
+    check(MPI_Irecv(text_, sizeof text_ - 1, MPI_CHAR, MPI_ANY_SOURCE, 0, alarm_, &request_));
   }
 
   // MPI_Finalize waits for all ranks; they come only if all is well.
-  ~MpiCommunicator() override {
-    if (std::uncaught_exceptions() > 0) abort(cat("rank ", rank_, " ended with an error"));
-    if (!aborted_.empty()) return;
-    MPI_Cancel(&alarm_request_);
-    MPI_Wait(&alarm_request_, MPI_STATUS_IGNORE);
+  ~MpiJob() {
+    if (aborted()) return;
+    MPI_Cancel(&request_);
+    MPI_Wait(&request_, MPI_STATUS_IGNORE);
     MPI_Comm_free(&alarm_);
-    MPI_Comm_free(&comm_);
     MPI_Finalize();
   }
+  MpiJob(const MpiJob&) = delete;
+  MpiJob& operator=(const MpiJob&) = delete;
 
-  int rank() const override { return rank_; }
-  int size() const override { return size_; }
+  int rank() const { return rank_; }
+  bool aborted() const { return !reason_.empty(); }
 
-  // Direct messages: for the 2 to 20 KB of a decode step MPI's own all-gathers start later.
-  void all_gather_v(std::span<std::byte> recv, std::span<const std::byte> send, std::span<const int64_t> counts) override {
-    check_all_gather(recv, send, counts);
-    requests_.clear();
-    std::byte* piece = recv.data();
-    for (int peer = 0; peer < size_; piece += counts[peer++]) {
-      if (peer != rank_) {
-        post(counts[peer], [&](int64_t at, int bytes, MPI_Request* request) {
-          return MPI_Irecv(piece + at, bytes, MPI_BYTE, peer, 0, comm_, request);
-        });
-      } else if (!send.empty()) {
-        std::memcpy(piece, send.data(), send.size());
-      }
-    }
-    for (int peer = 0; peer < size_; ++peer) {
-      if (peer == rank_) continue;
-      post(counts[rank_], [&](int64_t at, int bytes, MPI_Request* request) {
-        return MPI_Isend(send.data() + at, bytes, MPI_BYTE, peer, 0, comm_, request);
-      });
-    }
-    wait();
-    traffic_.all_gather += counts[rank_] * (size_ - 1);
+  void throw_if_aborted() const {
+    if (aborted()) throw CommError(reason_);
   }
 
-  void all_to_all_v(std::span<std::byte> recv, std::span<const int64_t> recv_counts, std::span<const std::byte> send,
-                    std::span<const int64_t> send_counts) override {
-    check_all_to_all(recv, recv_counts, send, send_counts);
-    const Layout to(send_counts), from(recv_counts);
-    requests_.assign(1, MPI_REQUEST_NULL);
-    throw_if_aborted();
-    // Open MPI takes equal addresses for MPI_IN_PLACE, and an empty buffer may lie where the other one
-    // begins.
-    std::byte nothing[2];
-    check(MPI_Ialltoallv(send.empty() ? &nothing[0] : send.data(), to.counts.data(), to.offsets.data(), to.type,
-                         recv.empty() ? &nothing[1] : recv.data(), from.counts.data(), from.offsets.data(), from.type, comm_,
-                         &requests_[0]));
-    wait();
-    traffic_.all_to_all += static_cast<int64_t>(send.size()) - send_counts[rank_];
+  void hear() {
+    int rung = 0;
+    MPI_Status status;
+    check(MPI_Test(&request_, &rung, &status));
+    if (!rung) return;
+    int bytes = 0;
+    MPI_Get_count(&status, MPI_CHAR, &bytes);
+    reason_.assign(text_, static_cast<size_t>(bytes));
   }
 
-  void broadcast(std::span<std::byte> data, int root) override {
-    requests_.clear();
-    post(static_cast<int64_t>(data.size()), [&](int64_t at, int bytes, MPI_Request* request) {
-      return MPI_Ibcast(data.data() + at, bytes, MPI_BYTE, root, comm_, request);
-    });
-    wait();
-    if (rank_ == root) traffic_.broadcast += static_cast<int64_t>(data.size()) * (size_ - 1);
-  }
-
-  void abort(const std::string& reason) override {
-    if (!aborted_.empty()) return;
-    aborted_ = reason.empty() ? "aborted" : reason;
+  void abort(const std::string& reason) {
+    if (aborted()) return;
+    reason_ = reason.empty() ? "aborted" : reason;
     std::vector<MPI_Request> sends(size_, MPI_REQUEST_NULL);
-    const int bytes = static_cast<int>(std::min(aborted_.size(), sizeof alarm_text_ - 1));
+    const int bytes = static_cast<int>(std::min(reason_.size(), sizeof text_ - 1));
     for (int peer = 0; peer < size_; ++peer) {
-      if (peer != rank_) MPI_Isend(aborted_.data(), bytes, MPI_CHAR, peer, 0, alarm_, &sends[peer]);
+      if (peer != rank_) MPI_Isend(reason_.data(), bytes, MPI_CHAR, peer, 0, alarm_, &sends[peer]);
     }
     // They leave at once or never: a peer that has ended cannot be told.
     poll_awake([&] {
@@ -175,14 +106,109 @@ class MpiCommunicator final : public Communicator {
   }
 
  private:
-  // Starts start(offset, bytes, request) for `bytes` in pieces that an int can count.
+  MPI_Comm alarm_ = MPI_COMM_NULL;
+  MPI_Request request_ = MPI_REQUEST_NULL;
+  int rank_ = 0, size_ = 1;
+  char text_[512];
+  std::string reason_;  // why it was aborted, once it is
+};
+
+class MpiCommunicator final : public Communicator {
+ public:
+  // Takes over `comm`.
+  MpiCommunicator(MPI_Comm comm, std::shared_ptr<MpiJob> job) : job_(std::move(job)), comm_(comm) {
+    check(MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN));
+    check(MPI_Comm_rank(comm_, &rank_));
+    check(MPI_Comm_size(comm_, &size_));
+  }
+
+  ~MpiCommunicator() override {
+    if (std::uncaught_exceptions() > 0) job_->abort(cat("rank ", job_->rank(), " ended with an error"));
+    if (!job_->aborted()) MPI_Comm_free(&comm_);
+  }
+
+  int rank() const override { return rank_; }
+  int size() const override { return size_; }
+
+  void broadcast(std::span<std::byte> data, int root) override {
+    begin();
+    post(std::ssize(data), [&](int64_t at, int bytes, MPI_Request* request) {
+      return MPI_Ibcast(data.data() + at, bytes, MPI_BYTE, root, comm_, request);
+    });
+    wait();
+    if (rank_ == root) traffic_.broadcast += std::ssize(data) * (size_ - 1);
+  }
+
+  void send(Tensor data, int to) override {
+    begin();
+    post_send(bytes(data), data.bytes(), to, kPointToPoint);
+    wait();
+    traffic_.point_to_point += data.bytes();
+  }
+
+  void recv(Tensor data, int from) override {
+    begin();
+    post_recv(bytes(data), from, kPointToPoint);
+    wait();
+  }
+
+  // Waits inside MPI for all ranks.
+  std::unique_ptr<Communicator> split(std::span<const int> members) override {
+    MPI_Comm group;
+    check(MPI_Comm_split(comm_, members[0], place_in(members), &group));
+    auto communicator = std::make_unique<MpiCommunicator>(group, job_);
+    if (communicator->size() != std::ssize(members)) throw CommError("split: ranks disagree on the members");
+    return communicator;
+  }
+
+  void abort(const std::string& reason) override { job_->abort(reason); }
+
+ private:
+  static constexpr int kCollective = 0, kPointToPoint = 1;  // tags
+
+  // Direct messages: for the 2 to 20 KB of a decode step MPI's own collectives start later.
+  void exchange(std::span<const Piece> recv, std::span<const SentPiece> send, Fit fit) override {
+    begin();
+    for (int peer = 0; peer < size_; ++peer)
+      if (peer != rank_) post_recv(recv[static_cast<size_t>(peer)], peer, kCollective);
+    for (int peer = 0; peer < size_; ++peer) {
+      const SentPiece piece = send[static_cast<size_t>(peer)];
+      if (peer != rank_) {
+        post_send(piece, fit == Fit::exact ? std::ssize(piece) : std::ssize(recv[static_cast<size_t>(peer)]), peer,
+                  kCollective);
+      } else if (!piece.empty()) {
+        std::memcpy(recv[static_cast<size_t>(peer)].data(), piece.data(), piece.size());
+      }
+    }
+    wait();
+  }
+
+  void begin() {
+    requests_.clear();
+    job_->throw_if_aborted();
+  }
+
+  // Starts start(offset, bytes, request) for `bytes` in messages that an int can count.
   template <class Start>
   void post(int64_t bytes, const Start& start) {
-    throw_if_aborted();
     for (int64_t at = 0; at < bytes; at += kMaxMessage) {
       requests_.push_back(MPI_REQUEST_NULL);
       check(start(at, static_cast<int>(std::min(kMaxMessage, bytes - at)), &requests_.back()));
     }
+  }
+
+  void post_recv(Piece piece, int peer, int tag) {
+    post(std::ssize(piece), [&](int64_t at, int bytes, MPI_Request* request) {
+      return MPI_Irecv(piece.data() + at, bytes, MPI_BYTE, peer, tag, comm_, request);
+    });
+  }
+
+  // As many messages as the receiver expects, who has room for `room` bytes.
+  void post_send(SentPiece piece, int64_t room, int peer, int tag) {
+    post(room, [&](int64_t at, int bytes, MPI_Request* request) {
+      const int64_t begin = std::min(at, std::ssize(piece)), size = std::min<int64_t>(bytes, std::ssize(piece) - begin);
+      return MPI_Isend(piece.data() + begin, static_cast<int>(size), MPI_BYTE, peer, tag, comm_, request);
+    });
   }
 
   void wait() {
@@ -194,8 +220,8 @@ class MpiCommunicator final : public Communicator {
     if (poll_awake(done)) return;
     constexpr int kYields = 1000;
     for (int turn = 0; !done(); ++turn) {
-      hear_alarm();
-      throw_if_aborted();
+      job_->hear();
+      job_->throw_if_aborted();
       if (turn < kYields) {
         sched_yield();
       } else {
@@ -204,26 +230,10 @@ class MpiCommunicator final : public Communicator {
     }
   }
 
-  void hear_alarm() {
-    int rung = 0;
-    MPI_Status status;
-    check(MPI_Test(&alarm_request_, &rung, &status));
-    if (!rung) return;
-    int bytes = 0;
-    MPI_Get_count(&status, MPI_CHAR, &bytes);
-    aborted_.assign(alarm_text_, static_cast<size_t>(bytes));
-  }
-
-  void throw_if_aborted() const {
-    if (!aborted_.empty()) throw CommError(aborted_);
-  }
-
-  MPI_Comm comm_ = MPI_COMM_NULL, alarm_ = MPI_COMM_NULL;
+  const std::shared_ptr<MpiJob> job_;
+  MPI_Comm comm_;
   int rank_ = 0, size_ = 1;
   std::vector<MPI_Request> requests_;
-  MPI_Request alarm_request_ = MPI_REQUEST_NULL;
-  char alarm_text_[512];
-  std::string aborted_;  // why, once it is
 };
 
 // A text of every rank, on rank 0; before there is a HostComm.
@@ -303,7 +313,9 @@ RankComm mpi_rank(double silence_s, std::function<void(const LostRank&)> lost) {
   if (provided < MPI_THREAD_FUNNELED) throw CommError("this MPI does not support MPI_THREAD_FUNNELED");
   check_that_ranks_reach_each_other();
   RankComm ranks;
-  ranks.tensors = std::make_unique<MpiCommunicator>();
+  MPI_Comm world;
+  check(MPI_Comm_dup(MPI_COMM_WORLD, &world));
+  ranks.tensors = std::make_unique<MpiCommunicator>(world, std::make_shared<MpiJob>());
   MPI_Comm machine;
   check(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &machine));
   MPI_Comm_rank(machine, &ranks.local_rank);

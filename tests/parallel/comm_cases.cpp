@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <cstring>
 #include <numeric>
 #include <random>
 
@@ -175,6 +177,106 @@ void contradictions_are_caught(RankComm& ranks) {
   check_all_gather(comm, 0, right);  // nobody was left waiting
 }
 
+// What rank `from` sends to rank `to`, rows of two values, at fixed places in a tensor of NaN.
+struct Regions {
+  int64_t capacity;
+  std::vector<float> values;
+  Regions(int regions, int64_t capacity) : capacity(capacity), values(static_cast<size_t>(regions * capacity * 2), NAN) {}
+  Tensor tensor() { return Tensor(values.data(), {std::ssize(values) / (capacity * 2), capacity, 2}); }
+  float* row(int region, int64_t row) { return &values[static_cast<size_t>((region * capacity + row) * 2)]; }
+  void fill(int region, int from, int to, int32_t rows) {
+    for (int32_t i = 0; i < rows; ++i)
+      row(region, i)[0] = static_cast<float>(from * 100 + to), row(region, i)[1] = static_cast<float>(i);
+  }
+  bool same_bits(const Regions& other) const {
+    return std::memcmp(values.data(), other.values.data(), values.size() * 4) == 0;
+  }
+};
+
+void rows_travel_at_fixed_places(RankComm& ranks) {
+  Communicator& comm = *ranks.tensors;
+  const int n = comm.size(), me = comm.rank();
+  std::mt19937 random(7);
+  for (int round = 0; round < 200; ++round) {
+    const int32_t capacity = 1 + static_cast<int32_t>(random() % (round % 20 == 0 ? 3000 : 5));
+    std::vector<int32_t> counts(static_cast<size_t>(n * n));  // [from * n + to]
+    for (int32_t& count : counts)
+      count = random() % 3 == 0 ? 0 : static_cast<int32_t>(random() % (static_cast<uint32_t>(capacity) + 1));
+
+    Regions sent(n, capacity), received(n, capacity), expected(n, capacity);
+    for (int peer = 0; peer < n; ++peer) {
+      sent.fill(peer, me, peer, counts[static_cast<size_t>(me * n + peer)]);
+      expected.fill(peer, peer, me, counts[static_cast<size_t>(peer * n + me)]);
+    }
+    comm.all_to_all_v(received.tensor(), sent.tensor(), Tensor(&counts[static_cast<size_t>(me * n)], {n}));
+    ASSERT_TRUE(received.same_bits(expected)) << "round " << round;
+
+    Regions own(1, capacity), all(n, capacity), expected_all(n, capacity);
+    own.fill(0, me, 0, counts[static_cast<size_t>(me)]);
+    for (int peer = 0; peer < n; ++peer) expected_all.fill(peer, peer, 0, counts[static_cast<size_t>(peer)]);
+    comm.all_gather_v(all.tensor(), own.tensor().view({capacity, 2}), Tensor(counts.data(), {n}));
+    ASSERT_TRUE(all.same_bits(expected_all)) << "round " << round;
+  }
+  int32_t too_many = 3;
+  Regions small(n, 2), from(n, 2);
+  std::vector<int32_t> counts(static_cast<size_t>(n), too_many);
+  EXPECT_THROW(comm.all_to_all_v(small.tensor(), from.tensor(), Tensor(counts.data(), {n})), CheckError);
+}
+
+void equal_pieces_are_gathered(RankComm& ranks) {
+  Communicator& comm = *ranks.tensors;
+  std::vector<int32_t> own = {comm.rank(), -comm.rank()}, all(static_cast<size_t>(2 * comm.size()));
+  comm.all_gather(Tensor(all.data(), {comm.size(), 2}), Tensor(own.data(), {2}));
+  for (int peer = 0; peer < comm.size(); ++peer) {
+    EXPECT_EQ(all[static_cast<size_t>(2 * peer)], peer);
+    EXPECT_EQ(all[static_cast<size_t>(2 * peer + 1)], -peer);
+  }
+}
+
+// Every pair in both directions, small and large.
+void one_rank_sends_to_another(RankComm& ranks) {
+  Communicator& comm = *ranks.tensors;
+  for (const int64_t size : {0, 1, 70'000}) {
+    for (int from = 0; from < comm.size(); ++from) {
+      for (int to = 0; to < comm.size(); ++to) {
+        if (from == to || (comm.rank() != from && comm.rank() != to)) continue;
+        std::vector<float> sent(static_cast<size_t>(size), static_cast<float>(from * 10 + to)), got(sent.size());
+        const int64_t before = comm.traffic().point_to_point;
+        if (comm.rank() == from) {
+          comm.send(Tensor(sent.data(), {size}), to);
+        } else {
+          comm.recv(Tensor(got.data(), {size}), from);
+          ASSERT_EQ(got, sent);
+        }
+        ASSERT_EQ(comm.traffic().point_to_point - before, comm.rank() == from ? size * 4 : 0);
+      }
+    }
+  }
+}
+
+// Ranks with an even and an odd number, in descending order; then groups of one; then the group of all, split again.
+void groups_are_communicators(RankComm& ranks) {
+  Communicator& comm = *ranks.tensors;
+  std::vector<int> mine;
+  for (int r = comm.size() - 1; r >= 0; --r)
+    if (r % 2 == comm.rank() % 2) mine.push_back(r);
+  const std::unique_ptr<Communicator> half = comm.split(mine);
+  ASSERT_EQ(half->size(), std::ssize(mine));
+  ASSERT_EQ(mine[static_cast<size_t>(half->rank())], comm.rank());
+  const std::unique_ptr<Communicator> alone = half->split(std::vector<int>{half->rank()});
+  ASSERT_EQ(alone->size(), 1);
+  for (int round = 0; round < 20; ++round) {  // unlike numbers of exchanges in the groups, and the whole between them
+    for (int i = 0; i <= comm.rank() % 2; ++i) {
+      std::vector<int32_t> all(mine.size()), own = {comm.rank() + round};
+      half->all_gather(Tensor(all.data(), {half->size()}), Tensor(own.data(), {1}));
+      for (size_t i = 0; i < mine.size(); ++i) ASSERT_EQ(all[i], mine[i] + round);
+    }
+    check_all_gather(*alone, round, {5});
+    check_all_gather(comm, round, std::vector<int64_t>(static_cast<size_t>(comm.size()), 8));
+  }
+  EXPECT_THROW(comm.split(std::vector<int>{comm.size()}), CheckError);
+}
+
 void host_messages_keep_their_order(RankComm& ranks) {
   HostComm& host = *ranks.host;
   const auto message = [](int i) {
@@ -214,6 +316,10 @@ std::vector<RankCase> comm_cases() {
           {"integer_sums", integer_sums},
           {"traffic_is_counted", traffic_is_counted},
           {"contradictions_are_caught", contradictions_are_caught},
+          {"rows_travel_at_fixed_places", rows_travel_at_fixed_places},
+          {"equal_pieces_are_gathered", equal_pieces_are_gathered},
+          {"one_rank_sends_to_another", one_rank_sends_to_another},
+          {"groups_are_communicators", groups_are_communicators},
           {"host_messages_keep_their_order", host_messages_keep_their_order},
           {"host_values_are_gathered", host_values_are_gathered}};
 }

@@ -64,6 +64,33 @@ TEST(ThreadRanks, AbortWakesEveryCollective) {
   }
 }
 
+// Whoever of a group aborts, or the whole, ends all: those that wait in another group, for a message, or make a group.
+TEST(ThreadRanks, AbortEndsEveryGroup) {
+  for (int round = 0; round < 20; ++round) {
+    run_ranks(4, [&](RankComm& ranks) {
+      Communicator& comm = *ranks.tensors;
+      const int me = comm.rank();
+      const std::unique_ptr<Communicator> pair = comm.split(me < 2 ? std::vector<int>{0, 1} : std::vector<int>{2, 3});
+      Bytes data(8);
+      const Tensor tensor(data.data(), DType::f32, {2});
+      if (me == 0) {
+        if (round % 2) std::this_thread::sleep_for(std::chrono::milliseconds(3));
+        (round % 3 ? *pair : comm).abort("the disk is on fire");
+        return;
+      }
+      try {
+        if (me == 1) pair->broadcast(data, 0);
+        if (me == 2) pair->recv(tensor, 1);
+        if (me == 3) comm.split(std::vector<int>{0, 1, 2, 3});
+        ADD_FAILURE() << "rank " << me << " was let through";
+      } catch (const CommError& error) {
+        EXPECT_STREQ(error.what(), "the disk is on fire");
+      }
+      EXPECT_THROW(pair->send(tensor, 1 - pair->rank()), CommError);
+    });
+  }
+}
+
 // A rank that leaves because of an abort frees its buffers at once; nobody may still be reading them.
 TEST(ThreadRanks, AbortDuringTrafficIsSafe) {
   for (int round = 0; round < 50; ++round) {
