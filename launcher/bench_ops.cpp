@@ -44,8 +44,8 @@ int run_bench_ops(const BenchOpsOptions& options, Report report) {
 
 int run_bench_comm(const CommBenchPlan& plan, Report report) {
   RankComm ranks = join_job();
-  const int n = ranks.tensors->size();
-  if (ranks.tensors->rank() == 0 && report.is_text())
+  const int n = ranks.host->size();
+  if (ranks.host->rank() == 0 && report.is_text())
     std::printf(
         "%d ranks, %d on this machine; medians of 9 batches; ! marks a size of which some batch took over twice the median\n"
         "%-14s %10s %12s %12s %12s %12s %12s\n",

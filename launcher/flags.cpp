@@ -51,6 +51,13 @@ void add_engine_flags(CLI::App& command, EngineConfig& c, const char* pp_flag) {
   command.add_option("--max-seqs", c.max_seqs, "sequences in a batch at most")->check(range(1, 65536))->capture_default_str()->group(group);
   command.add_option("--max-batch-tokens", c.max_batch_tokens, "tokens of one step at most; longer prompts are prefilled in chunks")
       ->check(range(1, 1 << 20))->capture_default_str()->group(group);
+  command
+      .add_option(
+          "--expert-capacity", c.expert_capacity,
+          "rows of tokens that a rank computes experts for at one time; a step that sends it more takes further rounds")
+      ->check(range(1, 1 << 30))
+      ->default_str("twice an even share of the largest step")
+      ->group(group);
   command.add_option("--kv-memory", c.kv_memory, "KV cache a rank, in bytes or with K, M or G (of 1024)")
       ->transform(CLI::AsSizeValue(false))->default_str("what --max-seqs of --max-model-len need, at most a quarter of the memory of the machine or container, beside the weights")->group(group);
   command.add_option("--block-size", c.block_size, "positions a KV block, a multiple of 16")->check(range(16, 4096))->capture_default_str()->group(group);

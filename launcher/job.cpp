@@ -48,7 +48,7 @@ int run_job(const CommonOptions& options, const Engine::Prepare& prepare, const 
   std::unique_ptr<Engine> engine = create_engine(options, join_job(), prepare);
   const Mesh mesh = engine->info().mesh;
   try {
-    if (mesh.rank != 0) {
+    if (!mesh.leads()) {
       engine->serve_steps();
       return 0;
     }
@@ -56,7 +56,7 @@ int run_job(const CommonOptions& options, const Engine::Prepare& prepare, const 
     engine->stop_ranks();
     return 0;
   } catch (const InputError& error) {
-    if (mesh.rank != 0) end_job(error);
+    if (!mesh.leads()) end_job(error);
     engine.reset();  // rank 0's own error: the others are released; a communicator that dies by an exception would end them
     throw;
   } catch (const WorkError&) {

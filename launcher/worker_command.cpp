@@ -66,6 +66,7 @@ void append_engine_flags(std::vector<std::string>& command, const EngineConfig& 
   if (c.max_model_len > 0) flag("--max-model-len", c.max_model_len);
   flag("--max-seqs", c.max_seqs);
   flag("--max-batch-tokens", c.max_batch_tokens);
+  if (c.expert_capacity > 0) flag("--expert-capacity", c.expert_capacity);
   if (c.kv_memory > 0) flag("--kv-memory", c.kv_memory);
   flag("--block-size", c.block_size);
 }

@@ -5,6 +5,7 @@
 
 #include "kernels/attention/attention.h"
 #include "parallel/canonical.h"
+#include "parallel/mesh.h"
 #include "parallel/shard.h"
 
 namespace weft {
@@ -20,6 +21,9 @@ struct Dim {
   int ranks = 1, rank = 0;
 
   static Dim whole(int64_t n) { return {.units = Units::even(1, n)}; }
+  static Dim over_tp(Units units, const Mesh& mesh) {
+    return {.share = Share::split, .units = std::move(units), .ranks = mesh.tp, .rank = mesh.tp_rank()};
+  }
   Dim times(int64_t n) const;  // the same units, n times as large: heads of n elements
   int64_t size() const { return units.size(); }
   Range held_units(int of_rank) const;

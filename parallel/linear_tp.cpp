@@ -46,7 +46,7 @@ void finish_tree(Tensor out, Tensor received, const SplitSum& sum, ThreadPool& p
 template <class Partial>
 void reduce(Tensor out, const SplitSum& sum, const TokenShard& shard, Parallel& p, const Partial& partial) {
   if (sum.ranks() == 1) return partial(out);
-  WEFT_CHECK_EQ(sum.ranks(), p.comm.size());
+  WEFT_CHECK_EQ(sum.ranks(), p.tp.size());
   const Arena::Scope scope(p.context.workspace);
   const int ranks = sum.ranks();
   const int64_t n = out.dim(1), own_parts = sum.plan.outputs;
@@ -59,9 +59,9 @@ void reduce(Tensor out, const SplitSum& sum, const TokenShard& shard, Parallel& 
     recv_counts.push_back(sum.parts_of_rank[peer] * shard.own.size() * n * 4);
   }
   if (shard.replicated) {
-    p.comm.all_gather_v(bytes(received), bytes(sent), recv_counts);
+    p.tp.all_gather_v(bytes(received), bytes(sent), recv_counts);
   } else {
-    p.comm.all_to_all_v(bytes(received), recv_counts, bytes(sent), send_counts);
+    p.tp.all_to_all_v(bytes(received), recv_counts, bytes(sent), send_counts);
   }
   if (!p.context.dry()) finish_tree(out, received, sum, p.context.pool);
 }
@@ -95,13 +95,18 @@ TokenShard TokenShard::make(int64_t tokens, int ranks, int rank) {
   return ranks == 1 || few ? all(tokens) : sharded(tokens, ranks, rank);
 }
 
+int64_t TokenShard::most_replicated(int64_t tokens, int ranks) {
+  while (tokens > 0 && !make(tokens, ranks, 0).replicated) --tokens;
+  return tokens;
+}
+
 void column_parallel(Tensor y, Tensor x, const PackedMatrix& w, Parallel& p) {
   linear(y, x, w, KPlan::sequential(w.k()), p.arithmetic, p.context);
 }
 
 void row_parallel(Tensor out, Tensor x, const PackedMatrix& w, const SplitSum& sum, std::span<const float> bias,
                   const TokenShard& shard, Parallel& p) {
-  WEFT_CHECK_EQ(sum.ranks(), p.comm.size());
+  WEFT_CHECK_EQ(sum.ranks(), p.tp.size());
   WEFT_CHECK_EQ(x.dim(0), shard.tokens);
   WEFT_CHECK_EQ(out.dim(0), shard.own.size());
   reduce(out, sum, shard, p, [&](Tensor y) {
@@ -116,8 +121,8 @@ int64_t row_parallel_workspace(const SplitSum& sum, int64_t tokens, int64_t n, i
   return Arena::padded(sum.parts() * tokens * n * 4) + Arena::padded(sum.plan.outputs * tokens * n * 4) + product;
 }
 
-void grouped_row_parallel(Tensor out, Tensor x, std::span<const PackedMatrix> w, std::span<const int32_t> offsets,
-                          const SplitSum& sum, Parallel& p) {
+void grouped_row_parallel(Tensor out, Tensor x, std::span<const PackedMatrix> w, Tensor offsets, const SplitSum& sum,
+                          Parallel& p) {
   WEFT_CHECK_EQ(out.dim(0), x.dim(0));
   reduce(out, sum, TokenShard::all(x.dim(0)), p, [&](Tensor y) {
     if (sum.plan.outputs > 0) grouped_linear(y, x, w, offsets, sum.plan, p.arithmetic, p.context);
@@ -130,15 +135,15 @@ Tensor gather_tokens(Tensor all, Tensor own, const TokenShard& shard, Parallel& 
   WEFT_CHECK_EQ(own.dim(0), shard.own.size());
   const int64_t row_bytes = shard.tokens ? all.bytes() / shard.tokens : 0;
   std::vector<int64_t> counts;
-  for (int peer = 0; peer < p.comm.size(); ++peer) {
-    counts.push_back(shard.rows_of(p.comm.size(), peer).size() * row_bytes);
+  for (int peer = 0; peer < p.tp.size(); ++peer) {
+    counts.push_back(shard.rows_of(p.tp.size(), peer).size() * row_bytes);
   }
-  p.comm.all_gather_v(bytes(all), bytes(own), counts);
+  p.tp.all_gather_v(bytes(all), bytes(own), counts);
   return all;
 }
 
 void vocab_embed(Tensor out, Tensor ids, const PackedMatrix& table, int64_t vocab, const TokenShard& shard, Parallel& p) {
-  const int ranks = p.comm.size(), me = p.comm.rank();
+  const int ranks = p.tp.size(), me = p.tp.rank();
   const Range held = split_evenly(vocab, ranks, me);
   WEFT_CHECK_EQ(table.n(), held.size());
   if (ranks == 1) return embedding(out, ids, table, 0, p.context);
@@ -162,13 +167,13 @@ void vocab_embed(Tensor out, Tensor ids, const PackedMatrix& table, int64_t voca
     const Range rows = shard.rows_of(ranks, peer);
     send_counts[peer] = std::count(owner_of + rows.begin, owner_of + rows.end, me) * row_bytes;
   }
-  Tensor sent = arena.tensor(DType::f32, {n_held, hidden});
+  Tensor sent = arena.tensor(DType::f32, {tokens, hidden}).slice(0, n_held);  // as much memory whatever the ids are
   Tensor received = arena.tensor(DType::f32, {shard.own.size(), hidden});
   embedding(sent, Tensor(held_ids, {n_held}), table, held.begin, p.context);
   if (shard.replicated) {
-    p.comm.all_gather_v(bytes(received), bytes(sent), recv_counts);
+    p.tp.all_gather_v(bytes(received), bytes(sent), recv_counts);
   } else {
-    p.comm.all_to_all_v(bytes(received), recv_counts, bytes(sent), send_counts);
+    p.tp.all_to_all_v(bytes(received), recv_counts, bytes(sent), send_counts);
   }
   std::vector<int64_t> next(ranks, 0);  // offset of each sender's next row
   std::exclusive_scan(recv_counts.begin(), recv_counts.end(), next.begin(), int64_t{0});

@@ -3,7 +3,7 @@
 // never communicates itself. One rank is the special case of one rank: nothing here branches on
 // "distributed". Tensors are f32 and contiguous unless said otherwise. Scratch comes from
 // p.context.workspace; <op>_workspace() is its upper bound for `tokens` rows or fewer. Every function but
-// column_parallel is called by all ranks of p.comm together; what needs no exchange (one rank, rows every rank has) makes none.
+// column_parallel is called by all ranks of p.tp together; what needs no exchange (one rank, rows every rank has) makes none.
 #include "kernels/core/context.h"
 #include "kernels/linear/linear.h"
 #include "parallel/canonical.h"
@@ -21,6 +21,9 @@ struct TokenShard {
 
   // The cheaper form for this many tokens; what was measured stands beside it in linear_tp.cpp.
   static TokenShard make(int64_t tokens, int ranks, int rank);
+  static TokenShard make(int64_t tokens, const Communicator& tp) { return make(tokens, tp.size(), tp.rank()); }
+  // The most tokens that are replicated on so many ranks.
+  static int64_t most_replicated(int64_t tokens, int ranks);
   // Either form, for tests and measurements.
   static TokenShard all(int64_t tokens) { return {tokens, {0, tokens}, true}; }
   static TokenShard sharded(int64_t tokens, int ranks, int rank) {
@@ -33,7 +36,8 @@ struct TokenShard {
 
 // Everything a rank's ops and collectives need in one step.
 struct Parallel {
-  Communicator& comm;
+  Communicator& tp;  // who shares every layer's tensors, and the rows of a step
+  Communicator& ep;  // who exchanges rows for experts
   Context& context;
   Arithmetic arithmetic;
 };
@@ -49,11 +53,11 @@ void row_parallel(Tensor out, Tensor x, const PackedMatrix& w, const SplitSum& s
 int64_t row_parallel_workspace(const SplitSum& sum, int64_t tokens, int64_t n, int64_t k, Arithmetic a, int threads);
 
 // The same sum for experts that are split over ranks: out (pairs, N) complete on every rank; x (pairs, own K)
-// holds the rows of expert e at [offsets[e], offsets[e + 1]). Sums of one rank (SplitSum::make(units, 1, 0):
+// holds the rows of expert e at [offsets[e], offsets[e + 1]), offsets (experts + 1) i32. Sums of one rank (SplitSum::make(units, 1, 0):
 // whole experts) need no exchange and give the same bits. Workspace: row_parallel_workspace with tokens =
 // pairs.
-void grouped_row_parallel(Tensor out, Tensor x, std::span<const PackedMatrix> w, std::span<const int32_t> offsets,
-                          const SplitSum& sum, Parallel& p);
+void grouped_row_parallel(Tensor out, Tensor x, std::span<const PackedMatrix> w, Tensor offsets, const SplitSum& sum,
+                          Parallel& p);
 
 // all (tokens, ...) from every rank's own rows; a replicated shard copies nothing: returns `own` itself. f32
 // or i32.

@@ -1,6 +1,7 @@
 #include "parallel/mesh.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "kernels/core/check.h"
 
@@ -47,6 +48,12 @@ Mesh Mesh::make(int world, int rank, const MeshRequest& request, int n_heads, in
   mesh.ep = degree("--ep", request.ep, std::max(1, std::min(mesh.tp * mesh.dp, n_experts)));
   check_experts(mesh, n_experts);
   return mesh;
+}
+
+std::vector<int> Mesh::ranks_from(int first, int n) {
+  std::vector<int> ranks(static_cast<size_t>(n));
+  std::iota(ranks.begin(), ranks.end(), first);
+  return ranks;
 }
 
 std::string Mesh::describe() const { return cat("tp=", tp, " ep=", ep, " (", world, world == 1 ? " rank)" : " ranks)"); }

@@ -7,22 +7,22 @@
 namespace weft {
 
 void vocab_sample(Tensor ids, Tensor logits, std::span<const SampleRow> rows, int64_t vocab, Parallel& p) {
-  const int ranks = p.comm.size();
+  const int ranks = p.tp.size();
   VocabSlice slice = VocabSlice::whole(vocab);
   if (ranks > 1) {
-    slice.first = vocab_slice(vocab, ranks, p.comm.rank()).begin;
+    slice.first = vocab_slice(vocab, ranks, p.tp.rank()).begin;
     slice.slices = ranks;
-    slice.index = p.comm.rank();
+    slice.index = p.tp.rank();
     slice.gather = [&](std::span<std::byte> all, std::span<const std::byte> own) {
-      p.comm.all_gather_v(all, own, std::vector<int64_t>(static_cast<size_t>(ranks), std::ssize(own)));
+      p.tp.all_gather_v(all, own, std::vector<int64_t>(static_cast<size_t>(ranks), std::ssize(own)));
     };
   }
   sample(ids, logits, rows, slice, p.context);
 }
 
 void vocab_fingerprint(Tensor sums, Tensor logits, Tensor positions, int64_t vocab, Parallel& p) {
-  const int ranks = p.comm.size();
-  fingerprint(sums, logits, positions, vocab_slice(vocab, ranks, p.comm.rank()).begin, p.context);
+  const int ranks = p.tp.size();
+  fingerprint(sums, logits, positions, vocab_slice(vocab, ranks, p.tp.rank()).begin, p.context);
   if (ranks == 1) return;
   const Arena::Scope scope(p.context.workspace);
   const int64_t rows = sums.dim(0);
@@ -30,7 +30,7 @@ void vocab_fingerprint(Tensor sums, Tensor logits, Tensor positions, int64_t voc
          all = p.context.workspace.tensor(DType::i32, {ranks, rows, 2});
   if (p.context.dry()) return;
   std::memcpy(own.data, sums.data, static_cast<size_t>(own.bytes()));
-  p.comm.all_gather_v(bytes(all), bytes(own), std::vector<int64_t>(static_cast<size_t>(ranks), own.bytes()));
+  p.tp.all_gather(all, own);
   auto* sum = sums.raw<uint64_t>();
   const auto* part = all.raw<uint64_t>();
   for (int64_t row = 0; row < rows; ++row) {
@@ -41,13 +41,13 @@ void vocab_fingerprint(Tensor sums, Tensor logits, Tensor positions, int64_t voc
 
 // A row's pieces in the order of their ranks are the row: no row is put together twice.
 void gather_logits(Tensor out, Tensor logits, int64_t vocab, Parallel& p) {
-  const int ranks = p.comm.size(), me = p.comm.rank();
+  const int ranks = p.tp.size(), me = p.tp.rank();
   std::vector<int64_t> send(static_cast<size_t>(ranks), 0), receive(static_cast<size_t>(ranks), 0);
   send[0] = logits.dim(1) * 4;
   for (int peer = 0; me == 0 && peer < ranks; ++peer) receive[peer] = vocab_slice(vocab, ranks, peer).size() * 4;
   for (int64_t row = 0; row < logits.dim(0); ++row)
-    p.comm.all_to_all_v(me == 0 ? bytes(out.slice(row, row + 1)) : std::span<std::byte>(), receive,
-                        bytes(logits.slice(row, row + 1)), send);
+    p.tp.all_to_all_v(me == 0 ? bytes(out.slice(row, row + 1)) : std::span<std::byte>(), receive,
+                      bytes(logits.slice(row, row + 1)), send);
 }
 
 }  // namespace weft

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Checks that #include lines follow the layers (docs/architecture.md): dependencies point one way.
+"""Checks that #include lines follow the layers (docs/architecture.md): dependencies point one way. And that nobody outside parallel/
+asks how many ranks compute, or which this one is.
 
   check_layers.py [ROOT]        prints each violation, exit code 1 if there is one
   check_layers.py --self-test   a tree with one violation of each rule must give exactly those
@@ -36,6 +37,9 @@ RESTRICTED = [
     (r"^hwy/", r"^kernels/", "Highway belongs to kernels"),
     (r"^tests/(?!support/op_bench\.h$)", r"^$", "the product does not include its tests, but for the cases of `bench ops`"),
 ]
+# A rank of the mesh, or of a communicator of tensors, and how many there are. Layers say what is summed or exchanged, not with whom.
+ASKS_FOR_RANKS = re.compile(r"\bmesh_?(\(\))?\.rank\b|(\b(comm|tp|ep)_?(\(\))?(\.|->)|\btensors->)(rank|size)\(\)")
+MAY_ASK_FOR_RANKS = r"^(parallel/|runtime/weights/(census|loader)\.cpp$)"  # the loader reads what one rank keeps
 IN_ONE_FILE = ["mpi.h", "nccl.h"]
 SOURCES = (".h", ".cpp", ".cu", ".cuh")
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]')
@@ -52,8 +56,8 @@ def layer(path):
     return None
 
 
-def includes(root):
-    """(file, line number, included name) of every include of the product's sources."""
+def lines(root):
+    """(file, line number, line) of the product's sources."""
     for top in ("kernels", "parallel", "runtime", "launcher"):
         for folder, _, files in os.walk(os.path.join(root, top)):
             for name in sorted(files):
@@ -61,8 +65,7 @@ def includes(root):
                     path = os.path.join(folder, name)
                     with open(path, encoding="utf-8") as f:
                         for number, line in enumerate(f, 1):
-                            if match := INCLUDE.match(line):
-                                yield os.path.relpath(path, root), number, match[1]
+                            yield os.path.relpath(path, root), number, line
 
 
 def direction(path, included):
@@ -77,7 +80,12 @@ def direction(path, included):
 
 def violations(root):
     found, users = [], {name: set() for name in IN_ONE_FILE}
-    for path, number, included in includes(root):
+    for path, number, line in lines(root):
+        if ASKS_FOR_RANKS.search(line) and not re.search(MAY_ASK_FOR_RANKS, path):
+            found.append(f"{path}:{number}: {line.strip()}: ranks are the business of parallel/")
+        if not (match := INCLUDE.match(line)):
+            continue
+        included = match[1]
         where = f"{path}:{number}: #include {included}: "
         if reason := direction(path, included):
             found.append(where + reason)
@@ -109,6 +117,8 @@ def self_test():
         "runtime/text/c.h": "nlohmann/json.hpp", "parallel/c.cpp": "hwy/highway.h", "launcher/b.cpp": "tests/support/a.h",
         "runtime/layers/b.cpp": "mpi.h",  # the second file that includes it
     }
+    asks = ["s.p.tp.size()", "if (mesh.rank == 0)", "census.mesh().rank", "ranks.tensors->rank()"]
+    asks_not = ["mesh.ranks", "tensors.size()[0]", "host->rank()", "comm.host->size()"]
     with tempfile.TemporaryDirectory() as root:
         def write(tree):
             for path, names in tree.items():
@@ -121,9 +131,14 @@ def self_test():
         write({path: [name] for path, name in bad.items()})
         found = violations(root)
         assert len(found) == len(bad), "\n".join(found)
+        for line in asks + asks_not:
+            path = os.path.join(root, "runtime/layers/c.cpp")
+            with open(path, "w", encoding="utf-8") as f:
+                f.write(f"  {line};\n")
+            assert (len(violations(root)) > len(bad)) == (line in asks), line
         for path in bad:
             assert any(path in line for line in found), path
-    print(f"{len(bad)} violations found, as they should be")
+    print(f"{len(bad) + len(asks)} violations found, as they should be")
 
 
 def main():

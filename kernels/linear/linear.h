@@ -25,10 +25,10 @@ namespace weft {
 using LinearOp = void(Tensor y, Tensor x, const PackedMatrix& w, const KPlan& plan, Arithmetic a, Context& context);
 LinearOp linear;
 
-// Expert e multiplies rows [row_offsets[e], row_offsets[e + 1]) of x with w[e]; row_offsets has w.size() + 1 entries,
-// ascending; rows outside are left alone. All w share N and K. Empty groups cost nothing.
-using GroupedLinearOp = void(Tensor y, Tensor x, std::span<const PackedMatrix> w, std::span<const int32_t> row_offsets,
-                           const KPlan& plan, Arithmetic a, Context& context);
+// Expert e multiplies rows [row_offsets[e], row_offsets[e + 1]) of x with w[e]; row_offsets (w.size() + 1) i32, ascending; rows
+// outside are left alone. All w share N and K. Empty groups cost nothing.
+using GroupedLinearOp = void(Tensor y, Tensor x, std::span<const PackedMatrix> w, Tensor row_offsets, const KPlan& plan,
+                             Arithmetic a, Context& context);
 GroupedLinearOp grouped_linear;
 
 // Bytes of context.workspace either op takes for x of (M, K) and this plan.

@@ -250,16 +250,20 @@ void linear(Tensor y, Tensor x, const PackedMatrix& w, const KPlan& plan, Arithm
   run_groups(y, x, {&w, 1}, {&all, 1}, plan, a, context);
 }
 
-void grouped_linear(Tensor y, Tensor x, std::span<const PackedMatrix> w, std::span<const int32_t> row_offsets,
-                    const KPlan& plan, Arithmetic a, Context& context) {
+void grouped_linear(Tensor y, Tensor x, std::span<const PackedMatrix> w, Tensor row_offsets, const KPlan& plan, Arithmetic a,
+                    Context& context) {
   const Arena::Scope scope(context.workspace);
-  if (w.empty() || row_offsets.front() == row_offsets.back() || w[0].n() == 0) return;
+  const int32_t* offset = row_offsets.as<int32_t>();
+  for (size_t e = 0; e < w.size(); ++e)
+    WEFT_CHECK(0 <= offset[e] && offset[e] <= offset[e + 1] && offset[e + 1] <= x.dim(0), "group ", e, " is rows [",
+               offset[e], ", ", offset[e + 1], ") of ", x.dim(0));
+  if (w.empty() || offset[0] == offset[w.size()] || w[0].n() == 0) return;
   Group* groups = context.workspace.array<Group>(std::min<int64_t>(static_cast<int64_t>(w.size()), x.dim(0)));
   size_t count = 0;
   int64_t tasks = 0;
   for (size_t e = 0; e < w.size(); ++e) {
-    if (row_offsets[e] == row_offsets[e + 1]) continue;
-    const Group& group = groups[count++] = {&w[e], row_offsets[e], row_offsets[e + 1], tasks};
+    if (offset[e] == offset[e + 1]) continue;
+    const Group& group = groups[count++] = {&w[e], offset[e], offset[e + 1], tasks};
     tasks += group.row_blocks() * panel_count(w[e]);
   }
   run_groups(y, x, w, {groups, count}, plan, a, context);

@@ -77,10 +77,10 @@ void linear(Tensor y, Tensor x, const PackedMatrix& w, const KPlan& plan, Arithm
   }
 }
 
-void grouped_linear(Tensor y, Tensor x, std::span<const PackedMatrix> w, std::span<const int32_t> row_offsets,
-                    const KPlan& plan, Arithmetic a, Context& context) {
+void grouped_linear(Tensor y, Tensor x, std::span<const PackedMatrix> w, Tensor row_offsets, const KPlan& plan, Arithmetic a,
+                    Context& context) {
   for (size_t e = 0; e < w.size(); ++e) {
-    const int64_t begin = row_offsets[e], end = row_offsets[e + 1];
+    const int64_t begin = row_offsets.as<int32_t>()[e], end = row_offsets.as<int32_t>()[e + 1];
     if (begin == end) continue;
     Tensor part = y;  // rows are dimension rank - 2
     part.data += begin * y.stride[y.rank - 2] * static_cast<int64_t>(sizeof(float));

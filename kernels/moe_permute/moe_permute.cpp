@@ -10,13 +10,15 @@ bool is_indices(const Tensor& x, int rank) { return x.rank == rank && x.dtype ==
 
 }  // namespace
 
-void moe_sort(Tensor order, Tensor offsets, Tensor ids, Context& context) {
+void moe_sort(Tensor order, Tensor place, Tensor offsets, Tensor ids, Tensor instances, Context& context) {
   WEFT_CHECK(is_indices(ids, 2), "ids are ", ids.describe());
   WEFT_CHECK(is_indices(order, 1) && order.dim(0) == ids.elements(), "order is ", order.describe());
+  WEFT_CHECK(is_indices(place, 2) && place.shape == ids.shape, "place is ", place.describe());
   WEFT_CHECK(is_indices(offsets, 1) && offsets.dim(0) >= 1, "offsets are ", offsets.describe());
+  WEFT_CHECK(is_indices(instances, 2), "instances are ", instances.describe());
   require_cpu("moe_sort", order);
   if (context.dry()) return;
-  cpu::moe_sort(order, offsets, ids, context);
+  cpu::moe_sort(order, place, offsets, ids, instances, context);
 }
 
 void moe_permute(Tensor out, Tensor x, Tensor order, int k, Context& context) {

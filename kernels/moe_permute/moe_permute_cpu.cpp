@@ -16,7 +16,8 @@ namespace {
 void weighted_sum(float* out, const float* y, const int32_t* place, const float* weights, int64_t k, int64_t hidden) {
   for (int64_t d = 0; d < hidden; d += kLanes) {
     F32x16 acc = zero();
-    for (int64_t s = 0; s < k; ++s) acc = fma(set(weights[s]), load_n(y + place[s] * hidden + d, hidden - d), acc);
+    for (int64_t s = 0; s < k; ++s)
+      if (place[s] >= 0) acc = fma(set(weights[s]), load_n(y + place[s] * hidden + d, hidden - d), acc);
     store_n(acc, out + d, hidden - d);
   }
 }
@@ -32,19 +33,28 @@ HWY_EXPORT(weighted_sum);
 
 namespace cpu {
 
-void moe_sort(Tensor order, Tensor offsets, Tensor ids, Context&) {
-  const int64_t n = offsets.dim(0) - 1, pairs = ids.elements();
-  const int32_t* id = ids.as<int32_t>();
-  int32_t* begin = offsets.as<int32_t>();
-  const auto is_mine = [&](int32_t expert) { return expert >= 0 && expert < n; };
+void moe_sort(Tensor order, Tensor place, Tensor offsets, Tensor ids, Tensor instances, Context&) {
+  const int64_t n = offsets.dim(0) - 1, pairs = ids.elements(), k = ids.dim(1), experts = instances.dim(0),
+                most = instances.dim(1);
+  int32_t *begin = offsets.as<int32_t>(), *at = place.as<int32_t>();
 
   std::fill_n(begin, n + 1, 0);
-  for (int64_t p = 0; p < pairs; ++p)
-    if (is_mine(id[p])) ++begin[id[p] + 1];
-  for (int64_t e = 0; e < n; ++e) begin[e + 1] += begin[e];
-  for (int64_t p = 0; p < pairs; ++p)  // begin[e] moves to the end of e's pairs ...
-    if (is_mine(id[p])) order.as<int32_t>()[begin[id[p]]++] = static_cast<int32_t>(p);
-  std::copy_backward(begin, begin + n, begin + n + 1);  // ... which is where e + 1 begins
+  for (int64_t p = 0; p < pairs; ++p) {  // at[p]: the instance, at first
+    const int32_t expert = ids.as<int32_t>()[p];
+    at[p] = -1;
+    if (expert < 0 || expert >= experts) continue;
+    const int32_t* of = instances.as<int32_t>() + expert * most;
+    const int64_t replicas = std::find(of, of + most, -1) - of;
+    at[p] = of[p / k % replicas];
+    ++begin[at[p] + 1];
+  }
+  for (int64_t i = 0; i < n; ++i) begin[i + 1] += begin[i];
+  for (int64_t p = 0; p < pairs; ++p) {  // begin[i] moves to the end of i's pairs ...
+    if (at[p] < 0) continue;
+    at[p] = begin[at[p]]++;
+    order.as<int32_t>()[at[p]] = static_cast<int32_t>(p);
+  }
+  std::copy_backward(begin, begin + n, begin + n + 1);  // ... which is where i + 1 begins
   begin[0] = 0;
 }
 

@@ -8,7 +8,19 @@ namespace weft {
 
 using SiluMulOp = void(Tensor out, Tensor gate_up, Context& context);
 SiluMulOp silu_mul;
-namespace ref { SiluMulOp silu_mul; }
-namespace cpu { SiluMulOp silu_mul; }
+
+// The same of rows [row_offsets[0], row_offsets[last]) only, those that grouped_linear computes; other rows are left alone.
+// row_offsets: i32
+using GroupedSiluMulOp = void(Tensor out, Tensor gate_up, Tensor row_offsets, Context& context);
+GroupedSiluMulOp grouped_silu_mul;
+
+namespace ref {
+SiluMulOp silu_mul;
+GroupedSiluMulOp grouped_silu_mul;
+}  // namespace ref
+namespace cpu {
+SiluMulOp silu_mul;
+GroupedSiluMulOp grouped_silu_mul;
+}  // namespace cpu
 
 }  // namespace weft

@@ -37,5 +37,10 @@ void cpu::silu_mul(Tensor out, Tensor gate_up, Context& context) {
   });
 }
 
+void cpu::grouped_silu_mul(Tensor out, Tensor gate_up, Tensor row_offsets, Context& context) {
+  const int32_t begin = row_offsets.as<int32_t>()[0], end = row_offsets.as<int32_t>()[row_offsets.dim(0) - 1];
+  cpu::silu_mul(out.slice(begin, end), gate_up.slice(begin, end), context);
+}
+
 }  // namespace weft
 #endif

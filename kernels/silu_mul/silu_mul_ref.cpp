@@ -15,4 +15,9 @@ void silu_mul(Tensor out, Tensor gate_up, Context&) {
   }
 }
 
+void grouped_silu_mul(Tensor out, Tensor gate_up, Tensor row_offsets, Context& context) {
+  const int32_t begin = row_offsets.as<int32_t>()[0], end = row_offsets.as<int32_t>()[row_offsets.dim(0) - 1];
+  ref::silu_mul(out.slice(begin, end), gate_up.slice(begin, end), context);
+}
+
 }  // namespace weft::ref

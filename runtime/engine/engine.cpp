@@ -71,7 +71,7 @@ std::unique_ptr<Engine> Engine::create(const std::string& model_path, const Engi
     loader.emplace(settings.mesh, files->tensors.get());
     model = make_model(*loader, *files);
     loader->check(files->model_type);
-    const int64_t weights = loader->weight_bytes(settings.mesh.rank);
+    const int64_t weights = loader->weight_bytes(host.rank());
     share = free_share(weights, comm.local_size);
     check_weights_fit(weights, share);
     return std::string();
@@ -103,7 +103,7 @@ std::unique_ptr<Engine> Engine::create(const std::string& model_path, const Engi
     engine = std::make_unique<StepEngine>(std::move(*model), std::move(pool), settings, std::move(comm));
     return std::string();
   });
-  if (engine->info().mesh.rank == 0) log_settings(model_path, engine->info(), engine->model(), head_differs, share);
+  if (engine->info().mesh.leads()) log_settings(model_path, engine->info(), engine->model(), head_differs, share);
   return engine;
 }
 

@@ -15,7 +15,7 @@ Runner::Runner(const Model& model, KvCache& kv, Parallel parallel, const StepLim
       max_blocks_(max_blocks_per_seq),
       n_blocks_(kv.layers()[0].k.dim(0)),
       block_size_(kv.layers()[0].block_size()),
-      slice_(vocab_slice(model.info.vocab_size, parallel.comm.size(), parallel.comm.rank()).size()),
+      slice_(vocab_slice(model.info.vocab_size, parallel.tp).size()),
       logits_(limits.max_rows * slice_ * static_cast<int64_t>(sizeof(float))) {
   for (auto* rows : {&ids_, &positions_, &slots_}) rows->reserve(limits.max_tokens);
   logit_rows_.reserve(limits.max_rows);
@@ -35,8 +35,10 @@ Tensor Runner::run(const StepPlan& plan) {
                            .positions = vector(positions_),
                            .slots = vector(slots_),
                            .batch = {.row_offsets = row_offsets_, .context_len = context_len_, .block_table = table},
-                           .logit_rows = vector(logit_rows_)},
+                           .logit_rows = vector(logit_rows_),
+                           .expert_capacity = limits_.expert_capacity},
                  kv_.layers(), parallel_);
+  model_.weights->router.collect();
   return logits;
 }
 

@@ -13,7 +13,7 @@ Sampler::Sampler(int64_t vocab, int64_t max_seqs, Parallel parallel) : vocab_(vo
 
 int64_t Sampler::workspace(int64_t max_seqs, const Mesh& mesh) {
   const int64_t sums = Arena::padded(max_seqs * static_cast<int64_t>(sizeof(uint64_t)));
-  return std::max(sample_workspace(max_seqs, mesh.world), sums + Arena::padded(sums * mesh.world));
+  return std::max(sample_workspace(max_seqs, mesh.tp), sums + Arena::padded(sums * mesh.tp));
 }
 
 void Sampler::Sequence::see(int32_t id, bool generated) {

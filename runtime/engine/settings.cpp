@@ -49,6 +49,7 @@ void check_config(const EngineConfig& config) {
   check_range("--max-model-len", config.max_model_len, 0, int64_t{1} << 30);
   check_range("--max-seqs", config.max_seqs, 1, 65536);
   check_range("--max-batch-tokens", config.max_batch_tokens, 1, 1 << 20);
+  check_range("--expert-capacity", config.expert_capacity, 0, int64_t{1} << 30);
   check_range("--kv-memory", config.kv_memory, 0, int64_t{1} << 50);
   check_range("--block-size", config.block_size, 16, 1024);
   if (config.block_size % 16 != 0)
@@ -118,14 +119,22 @@ Settings resolve(const EngineConfig& config, const ModelInfo& model, const Check
   s.max_seqs = config.max_seqs;
   s.block_size = config.block_size;
   s.limits.max_tokens = config.max_batch_tokens;
+  s.limits.expert_capacity = config.expert_capacity;
+  if (model.n_experts > 0 && config.expert_capacity == 0)
+    s.limits.expert_capacity = default_expert_capacity(s.limits.max_tokens, s.max_seqs, model.experts_per_token,
+                                                       ExpertPlacement::of(s.mesh, model.n_experts));
   s.limits.max_rows = std::min(s.limits.max_tokens, std::max<int64_t>(s.max_seqs, kScoreRows));
   return s;
 }
 
 Traits traits(const Settings& s) {
-  return {{"the mesh", s.mesh.describe()},    {"--dtype", name(s.arithmetic)},
-          {"--kv-dtype", name(s.kv_dtype)},   {"--max-model-len", cat(s.max_model_len)},
-          {"--max-seqs", cat(s.max_seqs)},    {"--max-batch-tokens", cat(s.limits.max_tokens)},
+  return {{"the mesh", s.mesh.describe()},
+          {"--dtype", name(s.arithmetic)},
+          {"--kv-dtype", name(s.kv_dtype)},
+          {"--max-model-len", cat(s.max_model_len)},
+          {"--max-seqs", cat(s.max_seqs)},
+          {"--max-batch-tokens", cat(s.limits.max_tokens)},
+          {"--expert-capacity", cat(s.limits.expert_capacity)},
           {"--block-size", cat(s.block_size)}};
 }
 

@@ -28,7 +28,7 @@ void check_prompt(std::span<const int32_t> ids, int64_t vocab_size, int64_t max_
 }
 
 int64_t workspace_bytes(const Model& model, const Settings& s, ThreadPool& pool) {
-  const int64_t logits = s.limits.max_rows * vocab_slice(model.info.vocab_size, s.mesh.world, s.mesh.rank).size();
+  const int64_t logits = s.limits.max_rows * vocab_slice(model.info.vocab_size, s.mesh).size();
   return arena_bytes(model, s, pool) + logits * static_cast<int64_t>(sizeof(float));
 }
 
@@ -49,9 +49,10 @@ StepEngine::StepEngine(Model model, std::unique_ptr<ThreadPool> pool, const Sett
       workspace_(arena_bytes(model_, s, *pool_)),
       context_{*pool_, workspace_},
       kv_(KvShape{model_.paged, s.block_size, s.kv_dtype}, s.kv_blocks),
-      runner_(model_, kv_, Parallel{*comm.tensors, context_, s.arithmetic}, s.limits, s.max_seqs,
+      groups_(*comm.tensors, s.mesh),
+      runner_(model_, kv_, parallel(s.arithmetic), s.limits, s.max_seqs,
               (s.max_model_len + s.block_size - 1) / s.block_size),
-      sampler_(model_.info.vocab_size, s.limits.max_rows, Parallel{*comm.tensors, context_, s.arithmetic}),
+      sampler_(model_.info.vocab_size, s.limits.max_rows, parallel(s.arithmetic)),
       scheduler_({s.max_seqs, static_cast<int>(s.limits.max_tokens)}, s.kv_blocks, s.block_size),
       score_rows_(s.limits.max_rows),
       comm_(std::move(comm)) {}
@@ -177,7 +178,7 @@ Sampler::Drawn StepEngine::compute(const StepPlan& plan) {
 // The logits that somebody wants to see, on rank 0.
 void StepEngine::echo(const StepPlan& plan, Tensor logits) {
   const int64_t vocab = model().vocab_size;
-  Parallel parallel{*comm_.tensors, context_, info_.arithmetic};
+  Parallel p = parallel(info_.arithmetic);
   echoed_.clear();
   int64_t row = 0;
   for (const StepPlan::Chunk& chunk : plan.chunks) {
@@ -185,7 +186,7 @@ void StepEngine::echo(const StepPlan& plan, Tensor logits) {
     if (chunk.all_logits || chunk.echo) {
       const size_t before = echoed_.size();
       if (comm_.host->rank() == 0) echoed_.resize(before + static_cast<size_t>(rows * vocab));
-      gather_logits(Tensor(echoed_.data() + before, {rows, vocab}), logits.slice(row, row + rows), vocab, parallel);
+      gather_logits(Tensor(echoed_.data() + before, {rows, vocab}), logits.slice(row, row + rows), vocab, p);
     }
     row += rows;
   }

@@ -2,6 +2,7 @@
 // The Engine over any Model: what Engine::create() returns, and what tests build around a model of their own.
 #include <unordered_map>
 
+#include "parallel/groups.h"
 #include "runtime/engine/engine.h"
 #include "runtime/engine/kv_cache.h"
 #include "runtime/engine/runner.h"
@@ -16,7 +17,7 @@ int64_t workspace_bytes(const Model& model, const Settings& settings, ThreadPool
 
 class StepEngine final : public Engine {
  public:
-  // settings are equal on all ranks but for mesh.rank. comm is taken only when the constructor can no longer
+  // settings are equal on all ranks but for the rank itself. comm is taken only when the constructor can no longer
   // throw.
   StepEngine(Model model, std::unique_ptr<ThreadPool> pool, const Settings& settings, RankComm&& comm);
   ~StepEngine() override;  // rank 0 releases the other ranks if nobody did
@@ -58,12 +59,15 @@ class StepEngine final : public Engine {
   template <class Fn>
   auto abort_on_error(Fn&& fn);
 
+  Parallel parallel(Arithmetic a) { return {groups_.tp(), groups_.ep(), context_, a}; }
+
   Model model_;
   std::unique_ptr<ThreadPool> pool_;
   EngineInfo info_;
   Arena workspace_;
   Context context_;
   KvCache kv_;
+  Groups groups_;
   Runner runner_;
   Sampler sampler_;
   Scheduler scheduler_;

@@ -77,7 +77,7 @@ class Moe {
   Moe(const Build& at, const MoeForm& form);
   [[nodiscard]] Lane operator()(const Lane& x) const;
  private:
-  void run_experts(Tensor y, Tensor x, std::span<const int32_t> offsets, Step& s) const;
+  void run_experts(Tensor y, Tensor x, Tensor offsets, Step& s) const;
 
   MoeForm f_;
   Copies experts_;

@@ -23,12 +23,12 @@ Moe::Moe(const Build& at, const MoeForm& form)
   stats_ = b.router_stats();
 }
 
-void Moe::run_experts(Tensor y, Tensor x, std::span<const int32_t> offsets, Step& s) const {
+void Moe::run_experts(Tensor y, Tensor x, Tensor offsets, Step& s) const {
   const Arena::Scope scope(s.arena());
   Tensor gate_up = s.arena().tensor(DType::f32, {x.dim(0), 2 * width_.n()});
   Tensor h = s.arena().tensor(DType::f32, {x.dim(0), width_.n()});
   grouped_linear(gate_up, x, *gate_up_, offsets, KPlan::sequential(f_.hidden), s.p.arithmetic, s.p.context);
-  silu_mul(h, gate_up, s.p.context);
+  grouped_silu_mul(h, gate_up, offsets, s.p.context);
   grouped_row_parallel(y, h, *down_, offsets, sum_, s.p);
 }
 
@@ -42,8 +42,8 @@ Lane Moe::operator()(const Lane& x) const {
   linear(logits, rows, *router_, KPlan::sequential(f_.hidden), Arithmetic::f32, s.p.context);
   moe_route(ids, weights, logits, f_.router, s.p.context);
   expert_parallel(
-      y, rows, ids, weights, experts_.placement, s.shard,
-      [&](Tensor out, Tensor in, std::span<const int32_t> offsets) { run_experts(out, in, offsets, s); }, *stats_, s.p);
+      y, rows, ids, weights, experts_.placement, s.shard, s.exchange,
+      [&](Tensor out, Tensor in, Tensor offsets) { run_experts(out, in, offsets, s); }, *stats_, s.p);
   return y;
 }
 

@@ -3,6 +3,7 @@
 #include <span>
 
 #include "kernels/attention/attention.h"
+#include "parallel/expert_dispatch.h"
 #include "parallel/linear_tp.h"
 
 namespace weft {
@@ -14,6 +15,7 @@ struct StepInput {
   Tensor slots;            // (tokens) i32, where K and V of each row go: block * block_size + offset
   AttentionBatch batch;    // rows of each sequence, context lengths, block table
   Tensor logit_rows;       // (rows) i32: the rows whose logits are wanted, ascending; may be empty
+  int64_t expert_capacity = 0;  // of every rank: ExpertExchange
 };
 
 struct Step {
@@ -22,6 +24,7 @@ struct Step {
   std::span<const PagedKv> kv;     // by CacheId
   std::span<const Tensor> tables;  // by TableId: cos and sin of every row, (tokens, 2, pairs)
   TokenShard shard;                // whose rows of the residual stream this rank keeps
+  ExpertExchange exchange;         // of these rows
   Parallel& p;
 
   Arena& arena() const { return p.context.workspace; }

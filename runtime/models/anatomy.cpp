@@ -40,8 +40,8 @@ void add(Anatomy& out, Anatomy::Component& component, const Census& census, cons
           bytes_of_copy[r] = Census::bytes(weight, part, r, dtype) + (bias ? part.rows.held(r).size() * 4 : 0);
       last = dtype;
       if (weight.copies.placement.ranks() > 1) {
-        const int holder = weight.copies.placement.rank_of[static_cast<size_t>(e)];
-        out.rank_weight_bytes[holder] += bytes_of_copy[holder];
+        for (const int holder : weight.copies.placement.ranks_of(static_cast<int>(e)))
+          out.rank_weight_bytes[holder] += bytes_of_copy[holder];
       } else {
         for (int r = 0; r < world; ++r) out.rank_weight_bytes[r] += bytes_of_copy[r];
       }

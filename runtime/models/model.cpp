@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "kernels/rope/rope.h"
+#include "parallel/groups.h"
 #include "parallel/sample_tp.h"
 
 namespace weft {
@@ -18,7 +19,8 @@ void Model::forward(Tensor logits, const StepInput& in, std::span<const PagedKv>
     rope_table(cos_sin.back(), in.positions, Tensor(const_cast<float*>(form.inv_freq.data()), {pairs}), form.attention_factor,
                p.context);
   }
-  Step step{in, logits, kv, cos_sin, TokenShard::make(tokens, p.comm.size(), p.comm.rank()), p};
+  const TokenShard shard = TokenShard::make(tokens, p.tp);
+  Step step{in, logits, kv, cos_sin, shard, ExpertExchange::of(shard, in.expert_capacity, p), p};
   Stream h(step, info.hidden_size);
   for (const auto& block : stack) (*block)(h);
 }
@@ -26,8 +28,8 @@ void Model::forward(Tensor logits, const StepInput& in, std::span<const PagedKv>
 int64_t Model::workspace(const StepLimits& limits, const Mesh& mesh, Arithmetic a, ThreadPool& pool) const {
   Arena arena = Arena::measuring();
   Context context{pool, arena};
-  const auto comm = dry_communicator(mesh.rank, mesh.world);
-  Parallel parallel{*comm, context, a};
+  const Groups groups = Groups::dry(mesh);
+  Parallel parallel{groups.tp(), groups.ep(), context, a};
   std::vector<PagedKv> kv;
   constexpr int64_t kBlocks = 1, kBlockSize = 16;  // of no consequence
   for (const Paged& form : paged)
@@ -36,14 +38,13 @@ int64_t Model::workspace(const StepLimits& limits, const Mesh& mesh, Arithmetic 
   const auto run = [&](int64_t tokens) {
     const int64_t rows = std::min(tokens, limits.max_rows);
     const Tensor each_token(nullptr, DType::i32, {tokens});
-    forward(Tensor(nullptr, DType::f32, {rows, vocab_slice(info.vocab_size, mesh.world, mesh.rank).size()}),
-            {each_token, each_token, each_token, {}, Tensor(nullptr, DType::i32, {rows})}, kv, parallel);
+    forward(Tensor(nullptr, DType::f32, {rows, vocab_slice(info.vocab_size, mesh).size()}),
+            {each_token, each_token, each_token, {}, Tensor(nullptr, DType::i32, {rows}), limits.expert_capacity}, kv,
+            parallel);
   };
   // It grows with the tokens within each of the shard's two forms.
-  int64_t replicated = limits.max_tokens;
-  while (replicated > 0 && !TokenShard::make(replicated, mesh.world, mesh.rank).replicated) --replicated;
   run(limits.max_tokens);
-  run(replicated);
+  run(TokenShard::most_replicated(limits.max_tokens, mesh.tp));
   return arena.peak();
 }
 

@@ -28,6 +28,7 @@ struct ModelInfo {
   std::vector<int32_t> eos_token_ids;
   std::optional<int32_t> bos_token_id;
   int n_experts = 0;  // a layer; 0: dense
+  int experts_per_token = 0;
   int max_tp = 1;     // ranks that can share its attention
 };
 
@@ -35,6 +36,7 @@ struct ModelInfo {
 struct StepLimits {
   int64_t max_tokens = 0;  // rows of a step
   int64_t max_rows = 0;    // logit rows of a step
+  int64_t expert_capacity = 0;  // rows that a rank computes experts for at one time (ExpertExchange)
 };
 
 struct Model {
@@ -48,6 +50,7 @@ struct Model {
   void forward(Tensor logits, const StepInput& in, std::span<const PagedKv> kv, Parallel& p) const;
   // Bytes of workspace that takes at most on this rank for steps within `limits`: what forward passes take that compute nothing.
   int64_t workspace(const StepLimits& limits, const Mesh& mesh, Arithmetic a, ThreadPool& pool) const;
+  // What the routers chose; of finished steps. nullptr: dense.
   const RouterStats* router_stats() const { return weights->router.tokens_per_expert.empty() ? nullptr : &weights->router; }
 };
 

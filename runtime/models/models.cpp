@@ -56,6 +56,7 @@ Model make_model(Census& census, const ModelFiles& files) {
   Model model = find_architecture(files.model_type).make(b);
   model.info.model_type = files.model_type;
   model.info.n_experts = census.n_experts();
+  model.info.experts_per_token = census.experts_per_token();
   model.info.max_tp = census.max_tp();
   read_token_ids(files, model.info);
   files.config.finish();

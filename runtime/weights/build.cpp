@@ -18,9 +18,7 @@ Copies Copies::of(const Dim& heads) {
 }
 
 Dim Copies::slices(int64_t width) const {
-  Dim dim{.units = Units::mlp(width)};
-  if (placement.ranks() == 1) dim.share = Dim::Share::split, dim.ranks = ranks, dim.rank = rank;
-  return dim;
+  return placement.ranks() == 1 ? Dim::over_tp(Units::mlp(width), mesh) : Dim{.units = Units::mlp(width)};
 }
 
 Build Build::operator/(std::string_view module) const {
@@ -54,24 +52,16 @@ Dim Build::serving(int64_t n, const Dim& readers) const {
           .rank = readers.rank};
 }
 
-Dim Build::slices(int64_t n) const {
-  return {.share = Dim::Share::split, .units = Units::mlp(n), .ranks = census_->mesh().tp, .rank = census_->mesh().rank};
-}
+Dim Build::slices(int64_t n) const { return Dim::over_tp(Units::mlp(n), census_->mesh()); }
 
-Dim Build::vocab(int64_t n) const {
-  return {.share = Dim::Share::split, .units = Units::even(n), .ranks = census_->mesh().tp, .rank = census_->mesh().rank};
-}
+Dim Build::vocab(int64_t n) const { return Dim::over_tp(Units::even(n), census_->mesh()); }
 
 Copies Build::experts(int64_t n, int64_t active) const {
   const Mesh& mesh = census_->mesh();
   census_->n_experts_ = static_cast<int>(n);
-  census_->weights_->router.tokens_per_expert.resize(static_cast<size_t>(n));
-  const int experts = static_cast<int>(n);
-  return {.placement = mesh.ep == 1 ? ExpertPlacement::contiguous(experts, 1, 1)
-                                    : ExpertPlacement::contiguous(experts, mesh.ep, mesh.world),
-          .active = active,
-          .ranks = mesh.tp,
-          .rank = mesh.rank};
+  census_->experts_per_token_ = static_cast<int>(active);
+  census_->weights_->router = RouterStats::of(n);
+  return {.placement = ExpertPlacement::of(mesh, static_cast<int>(n)), .active = active, .mesh = mesh};
 }
 
 std::vector<Part> Build::placed(std::vector<Part> parts) const {

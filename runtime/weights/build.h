@@ -10,6 +10,7 @@
 
 #include "parallel/dim.h"
 #include "parallel/expert_dispatch.h"
+#include "parallel/expert_placement.h"
 #include "runtime/weights/config_reader.h"
 #include "runtime/weights/weights.h"
 
@@ -51,12 +52,12 @@ struct Copies {
   static Copies of(const Dim& heads);  // one a unit, all of them active
   ExpertPlacement placement;
   int64_t active = 1;
+  Mesh mesh = {};
   // One copy's slices: where every rank holds all copies (ep = 1), a rank holds some slices of each; else whole copies.
   Dim slices(int64_t width) const;
-  int ranks = 1, rank = 0;
 
   int64_t count() const { return placement.n_experts(); }
-  const std::vector<int>& held(int of_rank) const { return placement.experts_of[placement.ranks() == 1 ? 0 : of_rank]; }
+  const std::vector<int>& held(int of_rank) const { return placement.experts_of(of_rank); }
 };
 
 // What one position of a sequence keeps of one layer until the sequence ends: elements of K and of V a head.

@@ -40,6 +40,7 @@ class Census {
   const std::vector<TableForm>& tables() const { return tables_; }
   int max_tp() const { return max_tp_; }
   int n_experts() const { return n_experts_; }
+  int experts_per_token() const { return experts_per_token_; }
 
   // What the declarations imply of a stored tensor, no checkpoint needed.
   struct Declared {
@@ -79,7 +80,7 @@ class Census {
   std::vector<Paged> paged_;
   std::vector<TableForm> tables_;
   std::set<std::string> ignored_;        // prefixes
-  int max_tp_ = 1 << 30, n_experts_ = 0;
+  int max_tp_ = 1 << 30, n_experts_ = 0, experts_per_token_ = 0;
 };
 
 }  // namespace weft

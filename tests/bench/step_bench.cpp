@@ -22,8 +22,8 @@ struct NoBlock final : Block {
     if (s.p.context.dry()) return;
     std::memset(s.logits.data, 0, static_cast<size_t>(s.logits.bytes()));
     const std::byte here{};
-    std::vector<std::byte> all(static_cast<size_t>(s.p.comm.size()));
-    s.p.comm.all_gather_v(all, std::span(&here, 1), std::vector<int64_t>(all.size(), 1));
+    std::vector<std::byte> all(static_cast<size_t>(s.p.tp.size()));
+    s.p.tp.all_gather_v(all, std::span(&here, 1), std::vector<int64_t>(all.size(), 1));
   }
 };
 

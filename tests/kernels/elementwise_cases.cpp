@@ -46,6 +46,19 @@ OpCase silu_mul_case(int64_t rows, int64_t f) {
           }};
 }
 
+OpCase grouped_silu_mul_case(int64_t rows, int64_t f, int32_t begin, int32_t end) {
+  return {
+      .name = cat("grouped_silu_mul/", rows, "x", f, "_from", begin, "_to", end),
+      .tolerance = rounding(0),
+      .bytes = 12.0 * (end - begin) * f,
+      .flops = 25.0 * (end - begin) * f,
+      .make = [=](Inputs& in) -> OpRun {
+        const Tensor x = in.normal({rows, 2 * f}), out = in.normal({rows, f}), offsets = in.integers({3}, begin, begin + 1);
+        offsets.as<int32_t>()[2] = end;
+        return {{out}, [=](Backend b, Context& c) { pick(b, ref::grouped_silu_mul, grouped_silu_mul)(out, x, offsets, c); }};
+      }};
+}
+
 // x is a slice of wider rows, as the q of a fused qkv is.
 OpCase rope_case(RopePairs pairing, int64_t tokens, int64_t heads, int64_t head_dim, int64_t pairs) {
   return {.name = cat("rope/", pairing == RopePairs::half ? "half_" : "interleaved_", tokens, "x", heads, "x", head_dim, "x", pairs),
@@ -91,6 +104,8 @@ void add_elementwise_cases(std::vector<OpCase>& cases) {
   }
   for (auto [rows, f] : std::initializer_list<std::pair<int, int>>{{0, 64}, {1, 1}, {3, 31}, {1, 1536}, {512, 1536}})
     cases.push_back(silu_mul_case(rows, f));
+  cases.push_back(grouped_silu_mul_case(9, 100, 2, 7));
+  cases.push_back(grouped_silu_mul_case(9, 100, 9, 9));
   for (RopePairs pairing : {RopePairs::half, RopePairs::interleaved}) {
     cases.push_back(rope_case(pairing, 0, 3, 64, 32));
     cases.push_back(rope_case(pairing, 3, 1, 24, 12));

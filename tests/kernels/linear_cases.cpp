@@ -44,8 +44,10 @@ OpCase grouped_linear_case(DType dtype, Arithmetic a, const std::vector<int32_t>
             auto& w = in.keep(std::vector<PackedMatrix>());
             for (int64_t e = 0; e < experts; ++e) w.push_back(random_matrix(in, dtype, n, k));
             const Tensor x = in.normal({m, k}), y = in.empty(DType::f32, {m, n});
+            const Tensor offsets = in.empty(DType::i32, {experts + 1});
+            std::ranges::copy(row_offsets, offsets.as<int32_t>());
             return {{y}, [=, &w](Backend b, Context& c) {
-                      pick(b, ref::grouped_linear, grouped_linear)(y, x, w, row_offsets, plan, a, c);
+                      pick(b, ref::grouped_linear, grouped_linear)(y, x, w, offsets, plan, a, c);
                     }};
           }};
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <set>
 #include <span>
 
@@ -79,7 +80,9 @@ TEST(MoePermute, SortPermuteUnpermuteIsAWeightedCopy) {
   const int64_t tokens = 50, k = 3, experts = 7, hidden = 70;
   const Tensor x = in.normal({tokens, hidden}), ids = in.integers({tokens, k}, 0, experts);
   const Tensor order = in.empty(DType::i32, {tokens * k}), offsets = in.empty(DType::i32, {experts + 1});
-  moe_sort(order, offsets, ids, m.context);
+  const Tensor place = in.empty(DType::i32, {tokens, k}), instances = in.empty(DType::i32, {experts, 1});
+  std::iota(instances.as<int32_t>(), instances.as<int32_t>() + experts, 0);
+  moe_sort(order, place, offsets, ids, instances, m.context);
   for (int64_t e = 0; e < experts; ++e)
     for (int32_t i = offsets.as<int32_t>()[e]; i < offsets.as<int32_t>()[e + 1]; ++i) {
       EXPECT_EQ(ids.as<int32_t>()[order.as<int32_t>()[i]], e);
@@ -91,8 +94,7 @@ TEST(MoePermute, SortPermuteUnpermuteIsAWeightedCopy) {
 
   const Tensor sorted = in.empty(DType::f32, {tokens * k, hidden}), out = in.empty(DType::f32, {tokens, hidden});
   moe_permute(sorted, x, order, k, m.context);
-  const Tensor place = in.empty(DType::i32, {tokens, k}), weights = in.empty(DType::f32, {tokens, k});
-  for (int32_t i = 0; i < tokens * k; ++i) place.as<int32_t>()[order.as<int32_t>()[i]] = i;
+  const Tensor weights = in.empty(DType::f32, {tokens, k});
   for (int64_t t = 0; t < tokens; ++t)  // 0.5 + 0.25 + 0.25: exact
     for (int64_t s = 0; s < k; ++s) weights.as<float>()[t * k + s] = s == 0 ? 0.5f : 0.25f;
   moe_unpermute(out, sorted, place, weights, m.context);

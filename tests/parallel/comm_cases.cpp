@@ -6,6 +6,7 @@
 #include <random>
 
 #include "kernels/core/check.h"
+#include "parallel/groups.h"
 #include "tests/parallel/rank_cases.h"
 
 namespace weft {
@@ -277,6 +278,21 @@ void groups_are_communicators(RankComm& ranks) {
   EXPECT_THROW(comm.split(std::vector<int>{comm.size()}), CheckError);
 }
 
+// As with data parallelism: groups of up to two ranks share tensors, all of them experts.
+void groups_come_from_the_mesh(RankComm& ranks) {
+  Communicator& world = *ranks.tensors;
+  const int n = world.size(), tp = n % 2 == 0 ? 2 : 1;
+  const Mesh mesh{.world = n, .tp = tp, .dp = n / tp, .rank = world.rank()};
+  const Groups groups(world, mesh), dry = Groups::dry(mesh);
+  EXPECT_EQ(&groups.ep(), &world);
+  EXPECT_EQ(groups.tp().size(), tp);
+  EXPECT_EQ(groups.tp().rank(), world.rank() % tp);
+  EXPECT_EQ(dry.tp().size(), tp);
+  EXPECT_EQ(dry.tp().rank(), world.rank() % tp);
+  EXPECT_EQ(dry.ep().size(), n);
+  check_all_gather(groups.tp(), 0, std::vector<int64_t>(static_cast<size_t>(tp), 3));
+}
+
 void host_messages_keep_their_order(RankComm& ranks) {
   HostComm& host = *ranks.host;
   const auto message = [](int i) {
@@ -320,6 +336,7 @@ std::vector<RankCase> comm_cases() {
           {"equal_pieces_are_gathered", equal_pieces_are_gathered},
           {"one_rank_sends_to_another", one_rank_sends_to_another},
           {"groups_are_communicators", groups_are_communicators},
+          {"groups_come_from_the_mesh", groups_come_from_the_mesh},
           {"host_messages_keep_their_order", host_messages_keep_their_order},
           {"host_values_are_gathered", host_values_are_gathered}};
 }

@@ -40,6 +40,15 @@ TEST(Mesh, TakesWhatIsBuilt) {
   EXPECT_EQ(Mesh::make(1, 0, {.ep = 1}, 9, 0).ep, 1);
 }
 
+TEST(Mesh, GroupsAreRunsOfRanks) {
+  const Mesh mesh{.world = 12, .tp = 3, .pp = 2, .dp = 2, .rank = 10};
+  EXPECT_EQ(mesh.tp_rank(), 1);
+  EXPECT_EQ(mesh.tp_group(), (std::vector<int>{9, 10, 11}));
+  EXPECT_EQ(mesh.ep_group(), (std::vector<int>{6, 7, 8, 9, 10, 11}));
+  EXPECT_FALSE(mesh.leads());
+  EXPECT_EQ(Mesh{}.tp_group(), (std::vector<int>{0}));
+}
+
 TEST(Mesh, RefusesAndNamesTheChoices) {
   EXPECT_THAT(refusal(10, {}, 9, 0), HasSubstr("9 query heads"));
   EXPECT_THAT(refusal(4, {.tp = 3}, 9, 0), HasSubstr("number of ranks, 4"));

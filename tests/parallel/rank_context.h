@@ -1,7 +1,8 @@
 #pragma once
 // What a rank needs around a collective op in a test: threads, an arena of exactly the declared workspace,
-// random data.
+// random data. One communicator is both groups.
 #include <cstring>
+#include <functional>
 #include <random>
 
 #include "parallel/linear_tp.h"
@@ -11,7 +12,18 @@ namespace weft {
 class RankContext {
  public:
   RankContext(Communicator& comm, Arithmetic arithmetic, int64_t workspace, int threads = 1)
-      : pool_(threads), arena_(workspace), context_{pool_, arena_}, parallel{comm, context_, arithmetic} {}
+      : pool_(threads), arena_(workspace), context_{pool_, arena_}, parallel{comm, comm, context_, arithmetic} {}
+  // For a dry run, as rank `comm.rank()`.
+  static int64_t measure(Communicator& comm, Arithmetic arithmetic, const std::function<void(Parallel&)>& run) {
+    const auto dry = dry_communicator(comm.rank(), comm.size());
+    ThreadPool pool(1);
+    Arena arena = Arena::measuring();
+    Context context{pool, arena};
+    Parallel parallel{*dry, *dry, context, arithmetic};
+    run(parallel);
+    return arena.peak();
+  }
+  int64_t peak() const { return arena_.peak(); }
 
  private:
   ThreadPool pool_;

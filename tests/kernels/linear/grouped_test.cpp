@@ -11,13 +11,14 @@ namespace {
 constexpr int64_t kColumns = 96, kRows = 130, kOut = 40;
 
 std::vector<float> run_grouped(GroupedLinearOp& op, std::vector<float> x, const std::vector<PackedMatrix>& w,
-                               const std::vector<int32_t>& offsets, const KPlan& plan, Arithmetic a, int threads) {
+                               std::vector<int32_t> offsets, const KPlan& plan, Arithmetic a, int threads) {
   const int64_t rows = static_cast<int64_t>(x.size()) / kColumns;
   std::vector<float> y(static_cast<size_t>(plan.outputs * rows * kOut), -777.0f);
   ThreadPool pool(threads);
   Arena arena(linear_workspace(rows, kColumns, plan, a, threads));
   Context context{pool, arena};
-  op(Tensor(y.data(), {plan.outputs, rows, kOut}), Tensor(x.data(), {rows, kColumns}), w, offsets, plan, a, context);
+  op(Tensor(y.data(), {plan.outputs, rows, kOut}), Tensor(x.data(), {rows, kColumns}), w,
+     Tensor(offsets.data(), {std::ssize(offsets)}), plan, a, context);
   return y;
 }
 

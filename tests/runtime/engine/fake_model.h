@@ -32,7 +32,7 @@ class FakeBlock final : public Block {
     if (s.p.context.dry()) return;
     for (int64_t row = 0; row < step.ids.dim(0); ++row) {
       const int32_t token = step.ids.as<int32_t>()[row];
-      if (token == faults_.throw_on_token && s.p.comm.rank() == faults_.rank) throw std::runtime_error("fake fault");
+      if (token == faults_.throw_on_token && s.p.tp.rank() == faults_.rank) throw std::runtime_error("fake fault");
       *cell(s.kv, step.slots.as<int32_t>()[row]) = static_cast<float>(token + 1);
     }
     size_t sequence = 0;
@@ -40,9 +40,8 @@ class FakeBlock final : public Block {
       const int32_t row = step.logit_rows.as<int32_t>()[i];
       while (step.batch.row_offsets[sequence + 1] <= row) ++sequence;
       const uint64_t hash = history(step, sequence, row, s.kv);
-      check_equal_on_all_ranks(hash, s.p.comm);
-      write_logits(s.logits.slice(i, i + 1).as<float>(), vocab_slice(kVocab, s.p.comm.size(), s.p.comm.rank()), hash,
-                   step.ids.as<int32_t>()[row]);
+      check_equal_on_all_ranks(hash, s.p.tp);
+      write_logits(s.logits.slice(i, i + 1).as<float>(), vocab_slice(kVocab, s.p.tp), hash, step.ids.as<int32_t>()[row]);
     }
   }
 
