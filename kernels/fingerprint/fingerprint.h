@@ -26,11 +26,7 @@ inline uint64_t fingerprint_mix(int64_t position, int64_t index, float value) {
 // positions: (rows) i32
 using FingerprintOp = void(Tensor sums, Tensor logits, Tensor positions, int64_t first, Context& context);
 FingerprintOp fingerprint;
-namespace ref {
-FingerprintOp fingerprint;
-}
-namespace cpu {
-FingerprintOp fingerprint;
-}
+namespace ref { FingerprintOp fingerprint; }
+namespace cpu { FingerprintOp fingerprint; }
 
 }  // namespace weft

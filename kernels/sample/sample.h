@@ -66,11 +66,7 @@ struct VocabSlice {
 using SampleOp = void(Tensor ids, Tensor logits, std::span<const SampleRow> rows, const VocabSlice& slice, Context& context);
 SampleOp sample;
 int64_t sample_workspace(int64_t rows, int slices);
-namespace ref {
-SampleOp sample;
-}
-namespace cpu {
-SampleOp sample;
-}
+namespace ref { SampleOp sample; }
+namespace cpu { SampleOp sample; }
 
 }  // namespace weft

@@ -40,24 +40,27 @@ HWY_INLINE bool any_within(F32x16 v, float first, float last) {
   return any;
 }
 
-// Adds the tokens of `of` to their bins.
+// Adds the tokens of `of` to their bins, to which others may add at the same time.
 void add_to_bins(const float* distances, int64_t n, BinsOf of, float scale, Bin* bins) {
   constexpr int kTables = 4;  // neighbours often share a bin: in one table each addition would wait for the one before
   Bin tables[kTables][BinsOf::kMost] = {};
-  HWY_ALIGN uint32_t keys[kLanes];
   HWY_ALIGN float weights[kLanes];
   for (int64_t i = 0; i < n; i += kLanes) {
     const int64_t lanes = std::min<int64_t>(kLanes, n - i);
     const F32x16 v = load_n(distances + i, lanes);
     if (!any_within(v, of.first(), of.last())) continue;
-    std::memcpy(keys, distances + i, lanes * sizeof(float));
     store(exp(-v) * set(scale), weights);
-    for (int64_t j = 0; j < lanes; ++j)
-      if (of.holds(keys[j]))
-        tables[j % kTables][of.bin(keys[j])] += {static_cast<uint64_t>(static_cast<int64_t>(weights[j])), 1};
+    for (int64_t j = 0; j < lanes; ++j) {
+      const auto bits = std::bit_cast<uint32_t>(distances[i + j]);
+      if (of.holds(bits))
+        tables[j % kTables][of.bin(bits)] += {static_cast<uint64_t>(static_cast<int64_t>(weights[j])), 1};
+    }
   }
-  for (const auto& table : tables)
-    for (int bin = 0; bin < of.count(); ++bin) bins[bin] += table[bin];
+  for (int bin = 0; bin < of.count(); ++bin) {
+    Bin sum;
+    for (const auto& table : tables) sum += table[bin];
+    if (sum.count > 0) bins[bin].add_atomically(sum);
+  }
 }
 
 // The sum of the weights of tokens with e^score >= min_p.
@@ -237,6 +240,16 @@ class Draws {
       for (int64_t row = begin; row < end; ++row) fn(row);
     });
   }
+  // fn(row, begin, end) for pieces of the slice of the rows that want it.
+  template <class Wants, class Fn>
+  void each_piece(const Wants& wants, const Fn& fn) const {
+    constexpr int64_t kPiece = 16384;
+    const int64_t pieces = (n_ + kPiece - 1) / kPiece;
+    context_.pool.parallel_for(count_ * pieces, 1, [&](int64_t first, int64_t last, int) {
+      for (int64_t i = first; i < last; ++i)
+        if (wants(i / pieces)) fn(i / pieces, i % pieces * kPiece, std::min(n_, (i % pieces + 1) * kPiece));
+    });
+  }
   template <class T>
   void gather(T* all, const T* own, int64_t n) const {
     slice_.gather(std::as_writable_bytes(std::span(all, static_cast<size_t>(n * slice_.slices))),
@@ -270,14 +283,16 @@ class Draws {
 
   // Every search begins with the same bins.
   void first_bins() {
-    each_row([&](int64_t row) {
-      Bin* bins = own_ + row * kBins;
-      std::fill_n(bins, kBins, Bin{});
-      if (!drawn(row)) return;
-      HWY_DYNAMIC_DISPATCH(add_to_bins)(logits(row), n_, Search().bins(), scale_, bins);
-      if (const float min_p = params(row).min_p; min_p > 0)
-        bins[kBins - 1].weight = HWY_DYNAMIC_DISPATCH(weight_from)(logits(row), n_, min_p, scale_);
-    });
+    std::fill_n(own_, count_ * kBins, Bin{});
+    each_piece([&](int64_t row) { return drawn(row); },
+               [&](int64_t row, int64_t begin, int64_t end) {
+                 const float* distances = logits(row) + begin;
+                 Bin* bins = own_ + row * kBins;
+                 HWY_DYNAMIC_DISPATCH(add_to_bins)(distances, end - begin, Search().bins(), scale_, bins);
+                 if (const float min_p = params(row).min_p; min_p > 0)
+                   bins[kBins - 1].add_atomically(
+                       {HWY_DYNAMIC_DISPATCH(weight_from)(distances, end - begin, min_p, scale_), 0});
+               });
     gather(first_, own_, count_ * kBins);
     for (int64_t row = 0; row < count_; ++row) {
       weight_[row] = 0;
@@ -302,9 +317,9 @@ class Draws {
       search_[row].descend(first_ + row * kBins, stride, slice_);
     }
     for (int level = 1; level < Search::kLevels; ++level) {
-      each_row([&](int64_t row) {
-        std::fill_n(own_ + row * kBins, kBins, Bin{});
-        if (wants(row)) HWY_DYNAMIC_DISPATCH(add_to_bins)(logits(row), n_, search_[row].bins(), scale_, own_ + row * kBins);
+      std::fill_n(own_, stride, Bin{});
+      each_piece(wants, [&](int64_t row, int64_t begin, int64_t end) {
+        HWY_DYNAMIC_DISPATCH(add_to_bins)(logits(row) + begin, end - begin, search_[row].bins(), scale_, own_ + row * kBins);
       });
       gather(all_, own_, stride);
       for (int64_t row = 0; row < count_; ++row)

@@ -1,6 +1,7 @@
 #pragma once
 // What the parts of sample_cpu.cpp for each instruction set share.
 #include <algorithm>
+#include <atomic>
 #include <bit>
 #include <cstdint>
 
@@ -13,6 +14,10 @@ struct Bin {
     weight += other.weight;
     count += other.count;
     return *this;
+  }
+  void add_atomically(const Bin& other) {
+    std::atomic_ref(weight).fetch_add(other.weight, std::memory_order_relaxed);
+    std::atomic_ref(count).fetch_add(other.count, std::memory_order_relaxed);
   }
 };
 
