@@ -25,14 +25,23 @@ struct PagedKv {
 // Query heads [q_begin, q_end) read KV head kv_head; indices are this rank's own.
 struct HeadGroup {
   int kv_head, q_begin, q_end;
+  bool operator==(const HeadGroup&) const = default;
 };
 
 // Sequence s has query rows [row_offsets[s], row_offsets[s + 1]); they are its last positions, ending at context_len[s] - 1.
 struct AttentionBatch {
-  std::span<const int32_t> row_offsets;   // (sequences + 1)
-  std::span<const int32_t> context_len;   // (sequences), K and V of all these positions are already written
-  Tensor block_table;                     // (sequences, max blocks) i32
+  Tensor row_offsets;  // (sequences + 1) i32
+  Tensor context_len;  // (sequences) i32; K and V of all these positions are already written
+  Tensor block_table;  // (sequences, max blocks) i32
+  int64_t sequences() const { return context_len.dim(0); }
 };
+
+// The pieces of work that a batch is cut into, made once a step for all layers whose heads are grouped alike.
+// schedule: (attention_schedule_rows(tokens, n_heads), kAttentionScheduleColumns) i32; what it holds is the backend's business.
+constexpr int64_t kAttentionScheduleColumns = 7;
+int64_t attention_schedule_rows(int64_t tokens, int64_t n_heads);
+using AttentionScheduleOp = void(Tensor schedule, std::span<const HeadGroup> groups, const AttentionBatch& batch, Context& context);
+AttentionScheduleOp attention_schedule;
 
 struct AttentionParams {
   float scale;
@@ -40,11 +49,11 @@ struct AttentionParams {
   float soft_cap = 0;    // > 0: score = soft_cap * tanh(score / soft_cap)
 };
 
-// q, out: (tokens, n_heads, head_dim) f32, token stride free; out must not alias q.
+// q, out: (tokens, n_heads, head_dim) f32, token stride free; out must not alias q. schedule: of these groups and this batch.
 using AttentionOp = void(Tensor out, Tensor q, const PagedKv& kv, std::span<const HeadGroup> groups, const AttentionBatch& batch,
-                       const AttentionParams& params, Context& context);
+                         Tensor schedule, const AttentionParams& params, Context& context);
 AttentionOp attention;
-int64_t attention_workspace(int64_t tokens, int64_t n_heads, int64_t head_dim, int threads);
+int64_t attention_workspace(int64_t head_dim, int threads);
 
 // Writes row t of k and v (tokens, n_kv_heads, head_dim) f32, token stride free, to slots[t] = block * block_size + offset,
 // rounded to the cache's dtype (nearest even). slots: (tokens) i32.
@@ -52,6 +61,6 @@ using KvWriteOp = void(const PagedKv& kv, Tensor k, Tensor v, Tensor slots, Cont
 KvWriteOp kv_write;
 
 namespace ref { AttentionOp attention; KvWriteOp kv_write; }
-namespace cpu { AttentionOp attention; KvWriteOp kv_write; }
+namespace cpu { AttentionScheduleOp attention_schedule; AttentionOp attention; KvWriteOp kv_write; }
 
 }  // namespace weft

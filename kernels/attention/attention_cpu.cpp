@@ -17,7 +17,7 @@ int64_t few_tiles(int threads) { return 4 * threads; }
 // Memory of one call, all from context.workspace.
 struct Plan {
   const TileInput input;
-  const AttentionBatch& batch;
+  Tensor block_table;
   int64_t head_dim;
   std::span<Tile> tiles;
   float* scratch;   // a thread: scratch_floats, then one Partial
@@ -27,7 +27,7 @@ struct Plan {
 
   TileInput input_of(const Tile& tile) const {
     TileInput own = input;
-    own.blocks = batch.block_table.as<int32_t>() + tile.sequence * batch.block_table.stride[0];
+    own.blocks = block_table.as<int32_t>() + tile.sequence * block_table.stride[0];
     return own;
   }
   float* scratch_of(int thread) const { return scratch + thread * scratch_stride; }
@@ -36,23 +36,20 @@ struct Plan {
   Partial partial_of(int64_t i) const { return partial_at(partials + i * partial_floats(head_dim)); }
 };
 
-// By rows first, so that most rows of a thread's share are rows that it has made itself.
-int64_t make_tiles(Tile* tiles, std::span<const HeadGroup> groups, const AttentionBatch& batch) {
-  int64_t n = 0;
-  for (size_t s = 0; s < batch.context_len.size(); ++s) {
-    const int row_begin = batch.row_offsets[s], row_end = batch.row_offsets[s + 1];
-    const int first_position = batch.context_len[s] - (row_end - row_begin);
-    for (int chunk = row_begin; chunk < row_end; chunk += kTileRows)
-      for (const HeadGroup& group : groups)
-        for (int head = group.q_begin; head < group.q_end; head += kTileRows) {
-          const int heads = std::min(group.q_end - head, kTileRows), tokens = kTileRows / heads;
-          const int chunk_end = std::min(chunk + kTileRows, row_end);
-          for (int row = chunk; row < chunk_end; row += tokens)
-            tiles[n++] = {static_cast<int32_t>(s), group.kv_head, head, heads, row, std::min(tokens, chunk_end - row),
-                          first_position + row - row_begin};
-        }
+// Row 0 of a schedule says how many tiles follow.
+static_assert(sizeof(Tile) == kAttentionScheduleColumns * sizeof(int32_t));
+int32_t& tile_count(Tensor schedule) { return *schedule.as<int32_t>(); }
+Tile* tiles_of(Tensor schedule) { return reinterpret_cast<Tile*>(schedule.as<int32_t>() + kAttentionScheduleColumns); }  // NOLINT
+
+void check_lengths(const AttentionBatch& batch, int64_t tokens, int64_t block_size) {
+  const int32_t* offset = batch.row_offsets.as<int32_t>();
+  const int64_t sequences = batch.sequences(), positions = batch.block_table.dim(1) * block_size;
+  WEFT_CHECK(offset[0] == 0 && offset[sequences] == tokens, offset[0], " to ", offset[sequences], " of ", tokens);
+  for (int64_t s = 0; s < sequences; ++s) {
+    const int32_t rows = offset[s + 1] - offset[s], context = batch.context_len.as<int32_t>()[s];
+    WEFT_CHECK(rows >= 0 && rows <= context, "sequence ", s, " has ", rows, " rows, context ", context);
+    WEFT_CHECK(context <= positions, "context ", context, " exceeds the block table ", batch.block_table.describe());
   }
-  return n;
 }
 
 void attend_whole_tiles(const Plan& plan, Tensor out, int64_t grain, ThreadPool& pool) {
@@ -105,16 +102,41 @@ void attend_splits(const Plan& plan, Tensor out, int64_t units, int64_t grain, T
 
 }  // namespace
 
-void attention(Tensor out, Tensor q, const PagedKv& kv, std::span<const HeadGroup> groups, const AttentionBatch& batch,
+// By rows first, so that most rows of a thread's share are rows that it has made itself.
+void attention_schedule(Tensor schedule, std::span<const HeadGroup> groups, const AttentionBatch& batch, Context&) {
+  Tile* tiles = tiles_of(schedule);
+  const int32_t* offset = batch.row_offsets.as<int32_t>();
+  const int64_t capacity = schedule.dim(0) - 1;
+  int64_t n = 0;
+  for (int64_t s = 0; s < batch.sequences(); ++s) {
+    const int row_begin = offset[s], row_end = offset[s + 1];
+    const int first_position = batch.context_len.as<int32_t>()[s] - (row_end - row_begin);
+    for (int chunk = row_begin; chunk < row_end; chunk += kTileRows)
+      for (const HeadGroup& group : groups)
+        for (int head = group.q_begin; head < group.q_end; head += kTileRows) {
+          const int heads = std::min(group.q_end - head, kTileRows), tokens = kTileRows / heads;
+          const int chunk_end = std::min(chunk + kTileRows, row_end);
+          for (int row = chunk; row < chunk_end; row += tokens) {
+            WEFT_CHECK(n < capacity, "schedule ", schedule.describe(), " is too small");
+            tiles[n++] = {static_cast<int32_t>(s), group.kv_head, head, heads, row, std::min(tokens, chunk_end - row),
+                          first_position + row - row_begin};
+          }
+        }
+  }
+  tile_count(schedule) = static_cast<int32_t>(n);
+}
+
+void attention(Tensor out, Tensor q, const PagedKv& kv, std::span<const HeadGroup>, const AttentionBatch& batch, Tensor schedule,
                const AttentionParams& params, Context& context) {
+  check_lengths(batch, q.dim(0), kv.block_size());
   const Arena::Scope scope(context.workspace);
   Arena& arena = context.workspace;
   const int threads = context.pool.threads();
   const int64_t head_dim = q.dim(2);
-  Tile* tiles = arena.array<Tile>(q.dim(0) * q.dim(1));
-  const int64_t n_tiles = make_tiles(tiles, groups, batch);
+  const int64_t n_tiles = tile_count(schedule);
 
-  Plan plan{{q, kv, nullptr, params}, batch, head_dim, {tiles, static_cast<size_t>(n_tiles)}, nullptr, 0, nullptr, nullptr};
+  Plan plan{{q, kv, nullptr, params}, batch.block_table, head_dim, {tiles_of(schedule), static_cast<size_t>(n_tiles)}, nullptr, 0, nullptr,
+            nullptr};
   plan.scratch_stride = scratch_floats(head_dim) + partial_floats(head_dim);
   plan.scratch = arena.array<float>(threads * plan.scratch_stride);
   plan.running = arena.array<float>(few_tiles(threads) * partial_floats(head_dim));
@@ -135,11 +157,13 @@ void attention(Tensor out, Tensor q, const PagedKv& kv, std::span<const HeadGrou
 
 }  // namespace cpu
 
-int64_t attention_workspace(int64_t tokens, int64_t n_heads, int64_t head_dim, int threads) {
+int64_t attention_schedule_rows(int64_t tokens, int64_t n_heads) { return 1 + tokens * n_heads; }
+
+int64_t attention_workspace(int64_t head_dim, int threads) {
   const int64_t partial = cpu::partial_floats(head_dim);
   const int64_t floats[] = {threads * (cpu::scratch_floats(head_dim) + partial), cpu::few_tiles(threads) * partial,
                             cpu::kWave * partial};
-  int64_t bytes = Arena::padded(tokens * n_heads * static_cast<int64_t>(sizeof(cpu::Tile)));
+  int64_t bytes = 0;
   for (int64_t n : floats) bytes += Arena::padded(n * static_cast<int64_t>(sizeof(float)));
   return bytes;
 }

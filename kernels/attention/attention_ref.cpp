@@ -61,12 +61,13 @@ void attend(float* out, const float* q, const PagedKv& kv, int64_t kv_head, cons
 }  // namespace
 
 void attention(Tensor out, Tensor q, const PagedKv& kv, std::span<const HeadGroup> groups, const AttentionBatch& batch,
-               const AttentionParams& params, Context&) {
+               Tensor, const AttentionParams& params, Context&) {
   const int64_t dim = q.dim(2), block_size = kv.block_size();
-  for (size_t s = 0; s < batch.context_len.size(); ++s) {
+  const int32_t* offset = batch.row_offsets.as<int32_t>();
+  for (int64_t s = 0; s < batch.sequences(); ++s) {
     const int32_t* blocks = batch.block_table.as<int32_t>() + s * batch.block_table.stride[0];
-    for (int64_t t = batch.row_offsets[s]; t < batch.row_offsets[s + 1]; ++t) {
-      const int64_t position = batch.context_len[s] - batch.row_offsets[s + 1] + t;
+    for (int64_t t = offset[s]; t < offset[s + 1]; ++t) {
+      const int64_t position = batch.context_len.as<int32_t>()[s] - offset[s + 1] + t;
       const int64_t begin = params.window > 0 ? std::max<int64_t>(0, position + 1 - params.window) : 0;
       std::vector<int64_t> slots;
       for (int64_t j = 0; j <= position; ++j) slots.push_back(blocks[j / block_size] * block_size + j % block_size);

@@ -2,6 +2,7 @@
 // What the dispatchers of all ops share.
 #include <algorithm>
 
+#include "kernels/core/context.h"
 #include "kernels/core/tensor.h"
 
 namespace weft {
@@ -9,6 +10,16 @@ namespace weft {
 // Ops run where their output lies.
 inline void require_cpu(const char* op, const Tensor& out) {
   if (out.device != Device::cpu) bad_input(op, ": output is on a CUDA device, but this build has only the CPU backend");
+}
+
+// How an op runs once its dispatcher has checked the arguments: by the body of the backend where `out` lies, which takes `scratch`
+// bytes of workspace at most. A dry run takes and returns these and runs nothing.
+//   run<cpu::rope>("rope", x, 0, context, x, cos_sin, pairing);
+template <auto cpu_body, class... Args>
+void run(const char* op, const Tensor& out, int64_t scratch, Context& context, const Args&... args) {
+  require_cpu(op, out);
+  if (context.dry()) return context.workspace.touch(scratch);
+  cpu_body(args..., context);
 }
 
 // Rows to hand a thread at a time: so many that waking it pays (about 10 us of work).

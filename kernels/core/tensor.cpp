@@ -35,11 +35,12 @@ std::string Tensor::describe() const {
   return text + ")";
 }
 
-Tensor Tensor::slice(int64_t begin, int64_t end) const {
-  WEFT_CHECK(rank > 0 && 0 <= begin && begin <= end && end <= shape[0], "slice [", begin, ", ", end, ") of ", describe());
+Tensor Tensor::narrow(int dimension, int64_t begin, int64_t end) const {
+  WEFT_CHECK(dimension >= 0 && dimension < rank && 0 <= begin && begin <= end && end <= shape[dimension], "[", begin, ", ", end,
+             ") of dimension ", dimension, " of ", describe());
   Tensor part = *this;
-  part.data += begin * stride[0] * dtype_info(dtype).block_bytes;
-  part.shape[0] = end - begin;
+  part.data += begin * stride[dimension] * dtype_info(dtype).block_bytes;
+  part.shape[dimension] = end - begin;
   return part;
 }
 

@@ -51,8 +51,10 @@ struct Tensor {
     return reinterpret_cast<T*>(data);
   }
 
-  Tensor slice(int64_t begin, int64_t end) const;              // [begin, end) of dimension 0; plain types
-  Tensor view(std::initializer_list<int64_t> dims) const;      // same contiguous memory, other shape
+  // Views of the same memory, on the same device.
+  Tensor narrow(int dimension, int64_t begin, int64_t end) const;  // [begin, end) of a dimension; of plain types
+  Tensor slice(int64_t begin, int64_t end) const { return narrow(0, begin, end); }
+  Tensor view(std::initializer_list<int64_t> dims) const;          // of contiguous memory, in another shape
 };
 
 }  // namespace weft

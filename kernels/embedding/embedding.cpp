@@ -9,9 +9,7 @@ void embedding(Tensor out, Tensor ids, const PackedMatrix& table, int64_t first_
   WEFT_CHECK(out.rank == 2 && out.dtype == DType::f32 && out.stride[1] == 1 && out.dim(0) == ids.dim(0) &&
                  out.dim(1) == table.k(),
              "out is ", out.describe(), ", ids ", ids.describe(), ", table (", table.n(), ", ", table.k(), ")");
-  require_cpu("embedding", out);
-  if (context.dry()) return;
-  cpu::embedding(out, ids, table, first_row, context);
+  run<cpu::embedding>("embedding", out, 0, context, out, ids, table, first_row);
 }
 
 }  // namespace weft

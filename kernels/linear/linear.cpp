@@ -1,6 +1,6 @@
 #include "kernels/linear/linear.h"
 
-#include "kernels/core/check.h"
+#include "kernels/core/dispatch.h"
 
 namespace weft {
 namespace {
@@ -40,7 +40,6 @@ void check_shapes(const Tensor& y, const Tensor& x, const PackedMatrix& w, const
              "y is ", y.describe(), ", wanted (", plan.outputs, ", ", x.dim(0), ", ", w.n(), ")");
   WEFT_CHECK(!overlap(x, y), "y ", y.describe(), " aliases x ", x.describe());
   WEFT_CHECK(!w.bias() || plan.outputs == 1, "bias with ", plan.outputs, " partial sums");
-  WEFT_CHECK(y.device == Device::cpu && x.device == Device::cpu, "linear is built for the CPU only");
 }
 
 }  // namespace
@@ -48,8 +47,7 @@ void check_shapes(const Tensor& y, const Tensor& x, const PackedMatrix& w, const
 void linear(Tensor y, Tensor x, const PackedMatrix& w, const KPlan& plan, Arithmetic a, Context& context) {
   check_shapes(y, x, w, plan);
   check_plan(plan, w.k());
-  if (context.dry()) return context.workspace.touch(linear_workspace(x.dim(0), w.k(), plan, a, context.pool.threads()));
-  cpu::linear(y, x, w, plan, a, context);
+  run<cpu::linear>("linear", y, linear_workspace(x.dim(0), w.k(), plan, a, context.pool.threads()), context, y, x, w, plan, a);
 }
 
 void grouped_linear(Tensor y, Tensor x, std::span<const PackedMatrix> w, Tensor row_offsets, const KPlan& plan, Arithmetic a,
@@ -64,10 +62,8 @@ void grouped_linear(Tensor y, Tensor x, std::span<const PackedMatrix> w, Tensor 
   }
   if (w.empty()) return;
   check_plan(plan, w[0].k());
-  // Groups without rows take less; a step's memory is not to hang on its values.
-  context.workspace.touch(linear_workspace(x.dim(0), w[0].k(), plan, a, context.pool.threads()));
-  if (context.dry()) return;
-  cpu::grouped_linear(y, x, w, row_offsets, plan, a, context);
+  run<cpu::grouped_linear>("grouped_linear", y, linear_workspace(x.dim(0), w[0].k(), plan, a, context.pool.threads()), context, y, x, w,
+                           row_offsets, plan, a);
 }
 
 }  // namespace weft

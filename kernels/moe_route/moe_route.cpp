@@ -11,9 +11,7 @@ void moe_route(Tensor ids, Tensor weights, Tensor logits, const RouterParams& pa
              "ids are ", ids.describe(), ", logits ", logits.describe());
   WEFT_CHECK(weights.dtype == DType::f32 && weights.contiguous() && weights.shape == ids.shape, "weights are ",
              weights.describe());
-  require_cpu("moe_route", ids);
-  if (context.dry()) return;
-  cpu::moe_route(ids, weights, logits, params, context);
+  run<cpu::moe_route>("moe_route", ids, 0, context, ids, weights, logits, params);
 }
 
 }  // namespace weft

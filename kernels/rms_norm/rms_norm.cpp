@@ -6,9 +6,10 @@ namespace weft {
 namespace {
 
 void check(Tensor out, Tensor x, Tensor weight) {
-  WEFT_CHECK(x.rank == 2 && x.dtype == DType::f32 && x.stride[1] == 1, "x is ", x.describe());
-  WEFT_CHECK(out.shape == x.shape && out.dtype == DType::f32 && out.stride[1] == 1, "out is ", out.describe());
-  WEFT_CHECK(weight.rank == 1 && weight.dtype == DType::f32 && weight.contiguous() && weight.dim(0) == x.dim(1),
+  WEFT_CHECK((x.rank == 2 || x.rank == 3) && x.dtype == DType::f32 && x.stride[x.rank - 1] == 1, "x is ", x.describe());
+  WEFT_CHECK(out.rank == x.rank && out.shape == x.shape && out.dtype == DType::f32 && out.stride[x.rank - 1] == 1, "out is ",
+             out.describe());
+  WEFT_CHECK(weight.rank == 1 && weight.dtype == DType::f32 && weight.contiguous() && weight.dim(0) == x.dim(-1),
              "weight is ", weight.describe());
 }
 
@@ -16,18 +17,15 @@ void check(Tensor out, Tensor x, Tensor weight) {
 
 void rms_norm(Tensor out, Tensor x, Tensor weight, float eps, Context& context) {
   check(out, x, weight);
-  require_cpu("rms_norm", out);
-  if (context.dry()) return;
-  cpu::rms_norm(out, x, weight, eps, context);
+  run<cpu::rms_norm>("rms_norm", out, 0, context, out, x, weight, eps);
 }
 
 void add_rms_norm(Tensor out, Tensor residual, Tensor x, Tensor weight, float eps, Context& context) {
   check(out, x, weight);
   check(out, residual, weight);
+  WEFT_CHECK(x.rank == 2, "x is ", x.describe());
   WEFT_CHECK(out.data != residual.data || out.dim(0) == 0, "out aliases residual");
-  require_cpu("add_rms_norm", out);
-  if (context.dry()) return;
-  cpu::add_rms_norm(out, residual, x, weight, eps, context);
+  run<cpu::add_rms_norm>("add_rms_norm", out, 0, context, out, residual, x, weight, eps);
 }
 
 }  // namespace weft

@@ -39,11 +39,13 @@ HWY_EXPORT(add_row);
 namespace cpu {
 
 void rms_norm(Tensor out, Tensor x, Tensor weight, float eps, Context& context) {
-  const int64_t n = x.dim(1);
-  context.pool.parallel_for(x.dim(0), rows_per_task(n), [&](int64_t begin, int64_t end, int) {
+  const int64_t n = x.dim(-1), heads = x.rank == 3 ? x.dim(1) : 1;
+  context.pool.parallel_for(x.dim(0), rows_per_task(heads * n), [&](int64_t begin, int64_t end, int) {
     for (int64_t t = begin; t < end; ++t)
-      HWY_DYNAMIC_DISPATCH(norm_row)
-      (out.as<float>() + t * out.stride[0], x.as<float>() + t * x.stride[0], weight.as<float>(), n, eps);
+      for (int64_t h = 0; h < heads; ++h)
+        HWY_DYNAMIC_DISPATCH(norm_row)
+        (out.as<float>() + t * out.stride[0] + h * out.stride[1], x.as<float>() + t * x.stride[0] + h * x.stride[1],
+         weight.as<float>(), n, eps);
   });
 }
 

@@ -10,9 +10,7 @@ void rope_table(Tensor cos_sin, Tensor positions, Tensor inv_freq, float attenti
   WEFT_CHECK(cos_sin.rank == 3 && cos_sin.dtype == DType::f32 && cos_sin.contiguous() &&
                  cos_sin.dim(0) == positions.dim(0) && cos_sin.dim(1) == 2 && cos_sin.dim(2) == inv_freq.dim(0),
              "cos_sin is ", cos_sin.describe());
-  require_cpu("rope_table", cos_sin);
-  if (context.dry()) return;
-  cpu::rope_table(cos_sin, positions, inv_freq, attention_factor, context);
+  run<cpu::rope_table>("rope_table", cos_sin, 0, context, cos_sin, positions, inv_freq, attention_factor);
 }
 
 void rope(Tensor x, Tensor cos_sin, RopePairs pairing, Context& context) {
@@ -20,9 +18,7 @@ void rope(Tensor x, Tensor cos_sin, RopePairs pairing, Context& context) {
   WEFT_CHECK(cos_sin.rank == 3 && cos_sin.dtype == DType::f32 && cos_sin.contiguous() && cos_sin.dim(0) == x.dim(0) &&
                  cos_sin.dim(1) == 2 && 2 * cos_sin.dim(2) <= x.dim(2),
              "cos_sin is ", cos_sin.describe(), ", x ", x.describe());
-  require_cpu("rope", x);
-  if (context.dry()) return;
-  cpu::rope(x, cos_sin, pairing, context);
+  run<cpu::rope>("rope", x, 0, context, x, cos_sin, pairing);
 }
 
 }  // namespace weft

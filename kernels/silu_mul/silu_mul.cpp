@@ -5,28 +5,25 @@
 namespace weft {
 namespace {
 
-void check(const char* op, const Tensor& out, const Tensor& gate_up) {
+void check(const Tensor& out, const Tensor& gate_up) {
   WEFT_CHECK(out.rank == 2 && out.dtype == DType::f32 && out.contiguous(), "out is ", out.describe());
   WEFT_CHECK(gate_up.rank == 2 && gate_up.dtype == DType::f32 && gate_up.contiguous() && gate_up.dim(0) == out.dim(0) &&
                  gate_up.dim(1) == 2 * out.dim(1),
              "gate_up is ", gate_up.describe(), ", out ", out.describe());
-  require_cpu(op, out);
 }
 
 }  // namespace
 
 void silu_mul(Tensor out, Tensor gate_up, Context& context) {
-  check("silu_mul", out, gate_up);
-  if (context.dry()) return;
-  cpu::silu_mul(out, gate_up, context);
+  check(out, gate_up);
+  run<cpu::silu_mul>("silu_mul", out, 0, context, out, gate_up);
 }
 
 void grouped_silu_mul(Tensor out, Tensor gate_up, Tensor row_offsets, Context& context) {
-  check("grouped_silu_mul", out, gate_up);
+  check(out, gate_up);
   WEFT_CHECK(row_offsets.rank == 1 && row_offsets.dtype == DType::i32 && row_offsets.dim(0) >= 1, "row offsets are ",
              row_offsets.describe());
-  if (context.dry()) return;
-  cpu::grouped_silu_mul(out, gate_up, row_offsets, context);
+  run<cpu::grouped_silu_mul>("grouped_silu_mul", out, 0, context, out, gate_up, row_offsets);
 }
 
 }  // namespace weft

@@ -34,7 +34,7 @@ Tensor Runner::run(const StepPlan& plan) {
                  StepInput{.ids = vector(ids_),
                            .positions = vector(positions_),
                            .slots = vector(slots_),
-                           .batch = {.row_offsets = row_offsets_, .context_len = context_len_, .block_table = table},
+                           .batch = {vector(row_offsets_), vector(context_len_), table},
                            .logit_rows = vector(logit_rows_),
                            .expert_capacity = limits_.expert_capacity},
                  kv_.layers(), parallel_);

@@ -16,23 +16,6 @@ std::string describe(const AttentionForm& f) {
              f.qkv_bias && f.out_bias ? ", biases" : f.qkv_bias ? ", QKV biases" : f.out_bias ? ", output bias" : "");
 }
 
-// Heads [begin, end) of rows that hold several groups of heads side by side: (tokens, heads, head_dim).
-Tensor head_view(Tensor rows, int64_t begin, int64_t end, int64_t head_dim) {
-  Tensor view(rows.as<float>() + begin * head_dim, {rows.dim(0), end - begin, head_dim});
-  view.stride[0] = rows.stride[0];
-  return view;
-}
-
-// RMSNorm of every head on its own, in place.
-void norm_heads(Tensor heads, const Vector* weight, float eps, Context& context) {
-  if (!weight) return;
-  for (int64_t h = 0; h < heads.dim(1); ++h) {
-    Tensor rows(heads.as<float>() + h * heads.dim(2), {heads.dim(0), heads.dim(2)});
-    rows.stride[0] = heads.stride[0];
-    rms_norm(rows, rows, weight->view(), eps, context);
-  }
-}
-
 std::vector<Part> qkv_parts(const AttentionForm& f, const Dim& q, const Dim& kv) {
   const Dim q_rows = q.times(f.head_dim), kv_rows = kv.times(f.head_dim);
   return {part("q_proj", q_rows, f.qkv_bias), part("k_proj", kv_rows, f.qkv_bias), part("v_proj", kv_rows, f.qkv_bias)};
@@ -51,7 +34,8 @@ Attention::Attention(const Build& b, const AttentionForm& form, const Dim& q)
       qkv_(b, qkv_parts(form, q_, kv_), form.hidden),
       o_(b, "o_proj", q_.times(form.head_dim), form.hidden, form.out_bias),
       cache_(b.paged({kv_, form.head_dim, form.head_dim})),
-      table_(b.per_step(rope_table_of(form.rope, form.head_dim))) {
+      table_(b.per_step(rope_table_of(form.rope, form.head_dim))),
+      schedule_(b.per_step(groups_)) {
   if (!form.qk_norm) return;
   q_norm_ = b.vector("q_norm.weight", Dim::whole(form.head_dim));
   k_norm_ = b.vector("k_norm.weight", Dim::whole(form.head_dim));
@@ -64,17 +48,17 @@ Lane Attention::operator()(const Lane& x) const {
   const Arena::Scope scope(s.arena());
   const int64_t n_q = q_.n(), n_kv = kv_.n(), d = f_.head_dim;
 
-  Tensor qkv = qkv_(s.all_tokens(x), s);
-  Tensor q = head_view(qkv, 0, n_q, d), k = head_view(qkv, n_q, n_q + n_kv, d),
-         v = head_view(qkv, n_q + n_kv, n_q + 2 * n_kv, d);
-  norm_heads(q, q_norm_, f_.norm_eps, context);
-  norm_heads(k, k_norm_, f_.norm_eps, context);
+  const Tensor heads = qkv_(s.all_tokens(x), s).view({s.shard.tokens, n_q + 2 * n_kv, d});
+  const Tensor q = heads.narrow(1, 0, n_q), k = heads.narrow(1, n_q, n_q + n_kv), v = heads.narrow(1, n_q + n_kv, n_q + 2 * n_kv);
+  if (q_norm_) rms_norm(q, q, q_norm_->view(), f_.norm_eps, context);
+  if (k_norm_) rms_norm(k, k, k_norm_->view(), f_.norm_eps, context);
   rope(q, s.tables[table_], f_.rope.pairing, context);
   rope(k, s.tables[table_], f_.rope.pairing, context);
   kv_write(s.kv[cache_], k, v, s.in.slots, context);
 
   Tensor out = s.arena().tensor(DType::f32, {s.shard.tokens, n_q, d});
-  attention(out, q, s.kv[cache_], groups_, s.in.batch, {1.0f / std::sqrt(static_cast<float>(d)), f_.window}, context);
+  attention(out, q, s.kv[cache_], groups_, s.in.batch, s.schedules[schedule_],
+            {1.0f / std::sqrt(static_cast<float>(d)), f_.window}, context);
   o_(y, out.view({s.shard.tokens, n_q * d}), s);
   return y;
 }

@@ -57,6 +57,7 @@ class Attention {
   const Vector* k_norm_ = nullptr;
   CacheId cache_;
   TableId table_;
+  ScheduleId schedule_;
 };
 
 // down(silu(gate x) * up x)

@@ -22,7 +22,8 @@ struct Step {
   const StepInput& in;
   Tensor logits;                   // (rows, this rank's slice of the vocabulary) f32
   std::span<const PagedKv> kv;     // by CacheId
-  std::span<const Tensor> tables;  // by TableId: cos and sin of every row, (tokens, 2, pairs)
+  std::span<const Tensor> tables;     // by TableId: cos and sin of every row, (tokens, 2, pairs)
+  std::span<const Tensor> schedules;  // by ScheduleId: of attention
   TokenShard shard;                // whose rows of the residual stream this rank keeps
   ExpertExchange exchange;         // of these rows
   Parallel& p;

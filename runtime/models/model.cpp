@@ -19,8 +19,14 @@ void Model::forward(Tensor logits, const StepInput& in, std::span<const PagedKv>
     rope_table(cos_sin.back(), in.positions, Tensor(const_cast<float*>(form.inv_freq.data()), {pairs}), form.attention_factor,
                p.context);
   }
+  std::vector<Tensor> attention_work;
+  for (const std::vector<HeadGroup>& groups : schedules) {
+    const int64_t heads = groups.empty() ? 0 : groups.back().q_end;
+    attention_work.push_back(arena.tensor(DType::i32, {attention_schedule_rows(tokens, heads), kAttentionScheduleColumns}));
+    attention_schedule(attention_work.back(), groups, in.batch, p.context);
+  }
   const TokenShard shard = TokenShard::make(tokens, p.tp);
-  Step step{in, logits, kv, cos_sin, shard, ExpertExchange::of(shard, in.expert_capacity, p), p};
+  Step step{in, logits, kv, cos_sin, attention_work, shard, ExpertExchange::of(shard, in.expert_capacity, p), p};
   Stream h(step, info.hidden_size);
   for (const auto& block : stack) (*block)(h);
 }
@@ -35,11 +41,12 @@ int64_t Model::workspace(const StepLimits& limits, const Mesh& mesh, Arithmetic 
   for (const Paged& form : paged)
     kv.push_back({.k = Tensor(nullptr, DType::f32, {kBlocks, form.heads.n(), form.k, kBlockSize}),
                   .v = Tensor(nullptr, DType::f32, {kBlocks, form.heads.n(), kBlockSize, form.v})});
+  const AttentionBatch one_sequence{Tensor(nullptr, DType::i32, {2}), Tensor(nullptr, DType::i32, {1}), Tensor(nullptr, DType::i32, {1, kBlocks})};
   const auto run = [&](int64_t tokens) {
     const int64_t rows = std::min(tokens, limits.max_rows);
     const Tensor each_token(nullptr, DType::i32, {tokens});
     forward(Tensor(nullptr, DType::f32, {rows, vocab_slice(info.vocab_size, mesh).size()}),
-            {each_token, each_token, each_token, {}, Tensor(nullptr, DType::i32, {rows}), limits.expert_capacity}, kv,
+            {each_token, each_token, each_token, one_sequence, Tensor(nullptr, DType::i32, {rows}), limits.expert_capacity}, kv,
             parallel);
   };
   // It grows with the tokens within each of the shard's two forms.

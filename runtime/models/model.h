@@ -44,6 +44,7 @@ struct Model {
   std::vector<std::unique_ptr<Block>> stack;
   std::vector<Paged> paged;       // by CacheId
   std::vector<TableForm> tables;  // by TableId
+  std::vector<std::vector<HeadGroup>> schedules;  // by ScheduleId
   std::unique_ptr<Weights> weights = std::make_unique<Weights>();
 
   // logits: (rows, vocab_slice) f32, of this rank. kv: by CacheId.

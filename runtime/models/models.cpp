@@ -62,6 +62,7 @@ Model make_model(Census& census, const ModelFiles& files) {
   files.config.finish();
   model.paged = census.paged();
   model.tables = census.tables();
+  model.schedules = census.schedules();
   model.weights = census.take_weights();
   return model;
 }

@@ -6,6 +6,17 @@
 #include "runtime/weights/census.h"
 
 namespace weft {
+namespace {
+
+template <class Form>
+int index_of(const Form& form, std::vector<Form>& known) {
+  const auto found = std::find(known.begin(), known.end(), form);
+  if (found != known.end()) return static_cast<int>(found - known.begin());
+  known.push_back(form);
+  return static_cast<int>(known.size()) - 1;
+}
+
+}  // namespace
 
 Part part(const std::string& module, const Dim& rows, bool bias, const Stored& stored) {
   return {module + ".weight", bias ? module + ".bias" : "", rows, stored};
@@ -96,13 +107,9 @@ CacheId Build::paged(const Paged& form) const {
   return static_cast<CacheId>(census_->paged_.size()) - 1;
 }
 
-TableId Build::per_step(const TableForm& form) const {
-  std::vector<TableForm>& tables = census_->tables_;
-  const auto found = std::find(tables.begin(), tables.end(), form);
-  if (found != tables.end()) return static_cast<TableId>(found - tables.begin());
-  tables.push_back(form);
-  return static_cast<TableId>(tables.size()) - 1;
-}
+TableId Build::per_step(const TableForm& form) const { return index_of(form, census_->tables_); }
+
+ScheduleId Build::per_step(const std::vector<HeadGroup>& groups) const { return index_of(groups, census_->schedules_); }
 
 RouterStats* Build::router_stats() const { return &census_->weights_->router; }
 

@@ -75,6 +75,7 @@ struct TableForm {
 
 using CacheId = int;
 using TableId = int;
+using ScheduleId = int;
 
 class Build {
  public:
@@ -102,7 +103,9 @@ class Build {
   const Vector* vector(const std::string& name, const Dim& elements) const;  // f32
 
   CacheId paged(const Paged& form) const;
-  TableId per_step(const TableForm& form) const;  // equal forms are one table
+  // What is computed once a step; equal forms are one.
+  TableId per_step(const TableForm& form) const;
+  ScheduleId per_step(const std::vector<HeadGroup>& groups) const;
   RouterStats* router_stats() const;              // one a model
 
   ConfigReader config;

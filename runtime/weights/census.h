@@ -38,6 +38,7 @@ class Census {
   const std::vector<Module>& modules() const { return modules_; }
   const std::vector<Paged>& paged() const { return paged_; }
   const std::vector<TableForm>& tables() const { return tables_; }
+  const std::vector<std::vector<HeadGroup>>& schedules() const { return schedules_; }
   int max_tp() const { return max_tp_; }
   int n_experts() const { return n_experts_; }
   int experts_per_token() const { return experts_per_token_; }
@@ -79,6 +80,7 @@ class Census {
   std::vector<Module> modules_;
   std::vector<Paged> paged_;
   std::vector<TableForm> tables_;
+  std::vector<std::vector<HeadGroup>> schedules_;
   std::set<std::string> ignored_;        // prefixes
   int max_tp_ = 1 << 30, n_experts_ = 0, experts_per_token_ = 0;
 };

@@ -22,12 +22,13 @@ OpCase attention_case(std::string name, const AttentionShape& shape, bool bench_
           .tolerance = rounding(4 * shape.head_dim + 64),
           .bytes = bytes,
           .flops = 4.0 * shape.head_dim * shape.q_heads() * pairs,
-          .workspace = attention_workspace(tokens, shape.q_heads(), shape.head_dim, 4),
+          .workspace = AttentionSetup::workspace(tokens, shape.q_heads(), shape.head_dim, 4),
           .bench_only = bench_only,
           .make = [=](Inputs& in) -> OpRun {
             AttentionSetup& s = in.keep(AttentionSetup(shape, in));
             return {{s.out}, [&s](Backend b, Context& c) {
-                      pick(b, ref::attention, attention)(s.out, s.q, s.kv, s.shape.groups, s.batch(), s.params, c);
+                      if (b == Backend::ref) return ref::attention(s.out, s.q, s.kv, s.shape.groups, s.batch(), {}, s.params, c);
+                      AttentionSetup::run(s.out, s.q, s.kv, s.shape.groups, s.batch(), s.params, c);
                     }};
           }};
 }

@@ -12,9 +12,9 @@ std::string bytes_of(const Tensor& x) { return {reinterpret_cast<const char*>(x.
 
 void run(const AttentionSetup& s, const Tensor& out, const Tensor& q, const AttentionBatch& batch, int threads) {
   ThreadPool pool(threads);
-  Arena workspace(attention_workspace(q.dim(0), q.dim(1), q.dim(2), threads));
+  Arena workspace(AttentionSetup::workspace(q.dim(0), q.dim(1), q.dim(2), threads));
   Context context{pool, workspace};
-  attention(out, q, s.kv, s.shape.groups, batch, s.params, context);
+  AttentionSetup::run(out, q, s.kv, s.shape.groups, batch, s.params, context);
   EXPECT_EQ(workspace.used(), 0);
 }
 
@@ -22,7 +22,7 @@ void run(const AttentionSetup& s, const Tensor& out, const Tensor& q, const Atte
 void run_chunk(const AttentionSetup& s, const Tensor& out, int begin, int end, int threads) {
   const int first_position = s.context_len[0] - s.row_offsets[1];
   const std::vector<int32_t> rows = {0, end - begin}, context = {first_position + end};
-  run(s, out.slice(begin, end), s.q.slice(begin, end), {rows, context, s.block_table}, threads);
+  run(s, out.slice(begin, end), s.q.slice(begin, end), AttentionSetup::batch_of(rows, context, s.block_table), threads);
 }
 
 class Chunks : public testing::TestWithParam<AttentionShape> {};
@@ -57,7 +57,7 @@ TEST(Attention, BatchMatesAndBlockLayoutChangeNothing) {
     const int begin = s.row_offsets[i], end = s.row_offsets[i + 1];
     const std::vector<int32_t> rows = {0, end - begin}, context = {s.context_len[i]};
     const Tensor alone = in.empty(DType::f32, {end - begin, s.shape.q_heads(), s.shape.head_dim});
-    run(s, alone, s.q.slice(begin, end), {rows, context, s.block_table.slice(i, i + 1)}, 1);
+    run(s, alone, s.q.slice(begin, end), AttentionSetup::batch_of(rows, context, s.block_table.slice(i, i + 1)), 1);
     EXPECT_EQ(bytes_of(alone), bytes_of(s.out.slice(begin, end))) << "sequence " << i;
   }
   // The same seed draws the same values, so only the block size (and with it the table) differs.
@@ -101,8 +101,7 @@ TEST(Attention, StridedRowsAndValuesOnlyTheFutureSees) {
   run(s, s.out, s.q, s.batch(), 2);
   // q as the front of wider rows, and the last position's K and V spoilt: no row before it may change.
   const Tensor wide = in.normal({10, 12, 64});
-  Tensor q(wide.data, DType::f32, {10, 9, 64});
-  q.stride[0] = 12 * 64;
+  const Tensor q = wide.narrow(1, 0, 9);
   for (int t = 0; t < 10; ++t) std::copy_n(s.q.as<float>() + t * 9 * 64, 9 * 64, q.as<float>() + t * 12 * 64);
   const Tensor out = in.empty(DType::f32, {10, 9, 64}), spoilt = in.empty(DType::f32, {1, 3, 64});
   std::fill_n(spoilt.as<float>(), spoilt.elements(), std::numeric_limits<float>::quiet_NaN());

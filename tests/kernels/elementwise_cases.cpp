@@ -1,4 +1,5 @@
 // Cases of rms_norm, rope, silu_mul and embedding.
+#include <array>
 #include <cmath>
 
 #include "kernels/embedding/embedding.h"
@@ -18,6 +19,21 @@ OpCase rms_norm_case(int64_t rows, int64_t n) {
           .make = [=](Inputs& in) -> OpRun {
             const Tensor x = in.normal({rows, n}), w = in.normal({n}), out = in.empty(DType::f32, {rows, n});
             return {{out}, [=](Backend b, Context& c) { pick(b, ref::rms_norm, rms_norm)(out, x, w, 1e-5f, c); }};
+          }};
+}
+
+// x are the query heads of a fused qkv, normed in place as QK-norm does.
+OpCase head_norm_case(int64_t tokens, int64_t heads, int64_t head_dim) {
+  return {.name = cat("rms_norm/", tokens, "x", heads, "x", head_dim),
+          .tolerance = rounding(head_dim / 16),
+          .bytes = 8.0 * tokens * heads * head_dim,
+          .flops = 4.0 * tokens * heads * head_dim,
+          .make = [=](Inputs& in) -> OpRun {
+            const Tensor before = in.normal({tokens, heads + 2, head_dim}), whole = in.copy(before), w = in.normal({head_dim});
+            const Tensor x = whole.narrow(1, 1, heads + 1);
+            return {{whole},
+                    [=](Backend b, Context& c) { pick(b, ref::rms_norm, rms_norm)(x, x, w, 1e-6f, c); },
+                    [=] { std::copy_n(before.as<float>(), before.elements(), whole.as<float>()); }};
           }};
 }
 
@@ -67,8 +83,7 @@ OpCase rope_case(RopePairs pairing, int64_t tokens, int64_t heads, int64_t head_
           .flops = 6.0 * tokens * heads * pairs,
           .make = [=](Inputs& in) -> OpRun {
             const Tensor before = in.normal({tokens, heads + 2, head_dim}), whole = in.copy(before);
-            Tensor x(whole.data, DType::f32, {tokens, heads, head_dim});
-            x.stride[0] = (heads + 2) * head_dim;
+            const Tensor x = whole.narrow(1, 0, heads);
             const Tensor table = in.empty(DType::f32, {tokens, 2, pairs});
             const Tensor positions = in.integers({tokens}, 0, 8192), inv_freq = in.empty(DType::f32, {pairs});
             for (int64_t i = 0; i < pairs; ++i)
@@ -101,6 +116,9 @@ void add_elementwise_cases(std::vector<OpCase>& cases) {
   for (auto [rows, n] : std::initializer_list<std::pair<int, int>>{{0, 64}, {1, 1}, {3, 15}, {5, 577}, {1, 576}, {512, 576}, {70, 4096}}) {
     cases.push_back(rms_norm_case(rows, n));
     cases.push_back(add_rms_norm_case(rows, n));
+  }
+  for (auto [tokens, heads, head_dim] : std::initializer_list<std::array<int, 3>>{{0, 3, 64}, {1, 0, 16}, {1, 32, 128}, {7, 5, 15}}) {
+    cases.push_back(head_norm_case(tokens, heads, head_dim));
   }
   for (auto [rows, f] : std::initializer_list<std::pair<int, int>>{{0, 64}, {1, 1}, {3, 31}, {1, 1536}, {512, 1536}})
     cases.push_back(silu_mul_case(rows, f));

@@ -38,7 +38,7 @@ class FakeBlock final : public Block {
     size_t sequence = 0;
     for (int64_t i = 0; i < step.logit_rows.dim(0); ++i) {
       const int32_t row = step.logit_rows.as<int32_t>()[i];
-      while (step.batch.row_offsets[sequence + 1] <= row) ++sequence;
+      while (step.batch.row_offsets.as<int32_t>()[sequence + 1] <= row) ++sequence;
       const uint64_t hash = history(step, sequence, row, s.kv);
       check_equal_on_all_ranks(hash, s.p.tp);
       write_logits(s.logits.slice(i, i + 1).as<float>(), vocab_slice(kVocab, s.p.tp), hash, step.ids.as<int32_t>()[row]);
@@ -53,7 +53,7 @@ class FakeBlock final : public Block {
 
   uint64_t history(const StepInput& step, size_t sequence, int32_t row, std::span<const PagedKv> kv) const {
     const int32_t position = step.positions.as<int32_t>()[row];
-    const int32_t last = step.batch.context_len[sequence] - (step.batch.row_offsets[sequence + 1] - row);
+    const int32_t last = step.batch.context_len.as<int32_t>()[sequence] - (step.batch.row_offsets.as<int32_t>()[sequence + 1] - row);
     WEFT_CHECK_EQ(position, last);
     const int32_t* table = step.batch.block_table.as<int32_t>() + sequence * step.batch.block_table.dim(1);
     uint64_t h = 17;
