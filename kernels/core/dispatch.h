@@ -7,18 +7,15 @@
 
 namespace weft {
 
-// Ops run where their output lies.
-inline void require_cpu(const char* op, const Tensor& out) {
-  if (out.device != Device::cpu) bad_input(op, ": output is on a CUDA device, but this build has only the CPU backend");
-}
-
 // How an op runs once its dispatcher has checked the arguments: by the body of the backend where `out` lies, which takes `scratch`
-// bytes of workspace at most. A dry run takes and returns these and runs nothing.
+// bytes of workspace at most. Every run takes these, whatever the body needs of them, so that a step's memory does not hang on its
+// values; a dry one runs nothing.
 //   run<cpu::rope>("rope", x, 0, context, x, cos_sin, pairing);
 template <auto cpu_body, class... Args>
 void run(const char* op, const Tensor& out, int64_t scratch, Context& context, const Args&... args) {
-  require_cpu(op, out);
-  if (context.dry()) return context.workspace.touch(scratch);
+  if (out.device != Device::cpu) bad_input(op, ": output is on a CUDA device, but this build has only the CPU backend");
+  context.workspace.touch(scratch);
+  if (context.dry()) return;
   cpu_body(args..., context);
 }
 

@@ -12,9 +12,7 @@ void fingerprint(Tensor sums, Tensor logits, Tensor positions, int64_t first, Co
   WEFT_CHECK(
       positions.rank == 1 && positions.dtype == DType::i32 && positions.contiguous() && positions.dim(0) == logits.dim(0),
       "positions are ", positions.describe(), ", logits ", logits.describe());
-  require_cpu("fingerprint", sums);
-  if (context.dry()) return;
-  cpu::fingerprint(sums, logits, positions, first, context);
+  run<cpu::fingerprint>("fingerprint", sums, 0, context, sums, logits, positions, first);
 }
 
 }  // namespace weft

@@ -17,9 +17,7 @@ void moe_pack(Tensor sent, Tensor counts, Tensor place, Tensor order, Tensor off
              ", place ", place.describe());
   WEFT_CHECK(is_indices(offsets, 1) && is_indices(first_of_rank, 1) && first_of_rank.dim(0) == sent.dim(0) + 1 && round >= 0,
              "offsets are ", offsets.describe(), ", ranks' first instances ", first_of_rank.describe());
-  require_cpu("moe_pack", sent);
-  if (context.dry()) return;
-  cpu::moe_pack(sent, counts, place, order, offsets, first_of_rank, round, context);
+  run<cpu::moe_pack>("moe_pack", sent, 0, context, sent, counts, place, order, offsets, first_of_rank, round);
 }
 
 void moe_regroup(Tensor grouped, Tensor ungrouped, Tensor counts, Tensor row_offsets, Tensor offsets, int64_t first,
@@ -32,18 +30,14 @@ void moe_regroup(Tensor grouped, Tensor ungrouped, Tensor counts, Tensor row_off
   WEFT_CHECK(is_indices(row_offsets, 1) && row_offsets.dim(0) >= 1 && first >= 0 &&
                  first + row_offsets.dim(0) <= offsets.dim(1) && round >= 0,
              "row offsets are ", row_offsets.describe(), " from instance ", first);
-  require_cpu("moe_regroup", grouped);
-  if (context.dry()) return;
-  cpu::moe_regroup(grouped, ungrouped, counts, row_offsets, offsets, first, round, context);
+  run<cpu::moe_regroup>("moe_regroup", grouped, 0, context, grouped, ungrouped, counts, row_offsets, offsets, first, round);
 }
 
 void moe_count(Tensor totals, Tensor offsets, Tensor instances, Context& context) {
   WEFT_CHECK(is_indices(totals, 1) && is_indices(instances, 2) && instances.dim(0) == totals.dim(0), "totals are ",
              totals.describe(), ", instances ", instances.describe());
   WEFT_CHECK(is_indices(offsets, 2), "offsets are ", offsets.describe());
-  require_cpu("moe_count", totals);
-  if (context.dry()) return;
-  cpu::moe_count(totals, offsets, instances, context);
+  run<cpu::moe_count>("moe_count", totals, 0, context, totals, offsets, instances);
 }
 
 }  // namespace weft

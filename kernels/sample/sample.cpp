@@ -33,9 +33,7 @@ void sample(Tensor ids, Tensor logits, std::span<const SampleRow> rows, const Vo
              ids.describe(), ", logits ", logits.describe());
   WEFT_CHECK(slice.first >= 0 && slice.first + logits.dim(1) <= slice.vocab, logits.dim(1), " logits from ", slice.first,
              " of ", slice.vocab);
-  require_cpu("sample", ids);
-  if (context.dry()) return context.workspace.touch(sample_workspace(logits.dim(0), slice.slices));
-  cpu::sample(ids, logits, rows, slice, context);
+  run<cpu::sample>("sample", ids, sample_workspace(logits.dim(0), slice.slices), context, ids, logits, rows, slice);
 }
 
 }  // namespace weft

@@ -45,7 +45,7 @@ struct Rank {
     std::iota(blocks.begin(), blocks.end(), 0);
     for (const int32_t i : count) ids.push_back(static_cast<int32_t>(i * 7 % model.info.vocab_size));
     const KvCache kv({model.paged, 16, DType::f32}, std::ssize(blocks));
-    const std::vector<int32_t> offsets = {0, static_cast<int32_t>(tokens)}, lengths = {static_cast<int32_t>(tokens)};
+    std::vector<int32_t> offsets = {0, static_cast<int32_t>(tokens)}, lengths = {static_cast<int32_t>(tokens)};
     const auto tensor = [](std::vector<int32_t>& v) { return Tensor(v.data(), {std::ssize(v)}); };
     const int64_t slice = vocab_slice(model.info.vocab_size, comm.size(), comm.rank()).size();
     std::vector<float> logits(static_cast<size_t>(tokens * slice));
@@ -53,7 +53,7 @@ struct Rank {
                   {tensor(ids),
                    tensor(count),
                    tensor(count),
-                   {offsets, lengths, Tensor(blocks.data(), {1, std::ssize(blocks)})},
+                   {tensor(offsets), tensor(lengths), Tensor(blocks.data(), {1, std::ssize(blocks)})},
                    tensor(count),
                    kCapacity},
                   kv.layers(), parallel);
