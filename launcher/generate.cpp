@@ -155,6 +155,13 @@ json as_json(const RouterStats& router) {
   return object;
 }
 
+json router_of(const EngineStats& stats) {
+  json object = as_json(stats.router);
+  object["layers"] = json::array();
+  for (const RouterStats& layer : stats.router_layers) object["layers"].push_back(as_json(layer));
+  return object;
+}
+
 json traffic_of(const EngineStats& stats) {
   return {{"all_gather_bytes", stats.traffic.all_gather},
           {"all_to_all_bytes", stats.traffic.all_to_all},
@@ -178,7 +185,7 @@ void report(const GenerateOptions& o, const Engine& engine, const Result& r, con
                          {"load", {{"read_bytes", engine.info().loaded.read}, {"kept_bytes", engine.info().loaded.kept}}},
                          {"seed", r.seed},
                          {"mesh", mesh},
-                         {"router", as_json(stats.router)},
+                         {"router", router_of(stats)},
                          {"traffic", traffic_of(stats)},
                          {"fingerprint", fingerprint_text(r.fingerprint)}};
     std::printf("%s\n", object.dump().c_str());

@@ -167,6 +167,13 @@ void RouterStats::collect() {
   for (size_t expert = 0; expert < step.size(); ++expert) tokens_per_expert[expert] += std::exchange(step[expert], 0);
 }
 
+RouterStats& RouterStats::operator+=(const RouterStats& other) {
+  tokens_per_expert.resize(std::max(tokens_per_expert.size(), other.tokens_per_expert.size()));
+  for (size_t i = 0; i < other.tokens_per_expert.size(); ++i) tokens_per_expert[i] += other.tokens_per_expert[i];
+  exchanged_bytes += other.exchanged_bytes;
+  return *this;
+}
+
 double RouterStats::entropy() const {
   const double total = static_cast<double>(std::accumulate(tokens_per_expert.begin(), tokens_per_expert.end(), int64_t{0}));
   double bits = 0;

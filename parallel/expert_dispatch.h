@@ -38,6 +38,7 @@ struct RouterStats {
 
   static RouterStats of(int64_t n_experts);
   void collect();          // between steps
+  RouterStats& operator+=(const RouterStats& other);
   double entropy() const;  // of the share of tokens per expert, in bits
   double hottest_share() const;
 };

@@ -38,7 +38,8 @@ struct EngineStats {
   int64_t running = 0, waiting = 0, free_blocks = 0, total_blocks = 0;
   int64_t prompt_tokens = 0, generated_tokens = 0, steps = 0, preemptions = 0;
   int64_t cached_tokens = 0;      // positions whose K and V came from the prefix cache
-  RouterStats router;             // empty for dense models
+  std::vector<RouterStats> router_layers;  // in their order; none for dense models
+  RouterStats router;                      // their sum
   Communicator::Traffic traffic;  // of this rank
 };
 

@@ -38,7 +38,7 @@ Tensor Runner::run(const StepPlan& plan) {
                            .logit_rows = vector(logit_rows_),
                            .expert_capacity = limits_.expert_capacity},
                  kv_.layers(), parallel_);
-  model_.weights->router.collect();
+  for (RouterStats& layer : model_.weights->routers) layer.collect();
   return logits;
 }
 

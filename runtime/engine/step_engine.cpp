@@ -225,7 +225,8 @@ EngineStats StepEngine::stats() const {
   s.total_blocks = scheduler_.blocks().total();
   s.preemptions = scheduler_.preemptions();
   s.cached_tokens = scheduler_.cached_tokens();
-  if (const RouterStats* router = model_.router_stats()) s.router = *router;
+  s.router_layers = {model_.routers().begin(), model_.routers().end()};
+  for (const RouterStats& layer : s.router_layers) s.router += layer;
   s.traffic = comm_.tensors->traffic();
   return s;
 }

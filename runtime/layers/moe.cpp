@@ -20,7 +20,7 @@ Moe::Moe(const Build& at, const MoeForm& form)
     gate_up_ = b.stack({part(cat("{e}.", form.gate), width_), part(cat("{e}.", form.up), width_)}, hidden, experts_);
     down_ = b.stack({part(cat("{e}.", form.down), hidden)}, width_, experts_);
   }
-  stats_ = b.router_stats();
+  stats_ = b.router_stats(form.n);
 }
 
 void Moe::run_experts(Tensor y, Tensor x, Tensor offsets, Step& s) const {

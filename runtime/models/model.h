@@ -51,8 +51,7 @@ struct Model {
   void forward(Tensor logits, const StepInput& in, std::span<const PagedKv> kv, Parallel& p) const;
   // Bytes of workspace that takes at most on this rank for steps within `limits`: what forward passes take that compute nothing.
   int64_t workspace(const StepLimits& limits, const Mesh& mesh, Arithmetic a, ThreadPool& pool) const;
-  // What the routers chose; of finished steps. nullptr: dense.
-  const RouterStats* router_stats() const { return weights->router.tokens_per_expert.empty() ? nullptr : &weights->router; }
+  const std::deque<RouterStats>& routers() const { return weights->routers; }  // of finished steps, one a MoE layer; none: dense
 };
 
 // Builds the architecture that `files` name into `census`, which learns what it declares. Unknown architectures and

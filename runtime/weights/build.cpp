@@ -71,7 +71,6 @@ Copies Build::experts(int64_t n, int64_t active) const {
   const Mesh& mesh = census_->mesh();
   census_->n_experts_ = static_cast<int>(n);
   census_->experts_per_token_ = static_cast<int>(active);
-  census_->weights_->router = RouterStats::of(n);
   return {.placement = ExpertPlacement::of(mesh, static_cast<int>(n)), .active = active, .mesh = mesh};
 }
 
@@ -111,6 +110,8 @@ TableId Build::per_step(const TableForm& form) const { return index_of(form, cen
 
 ScheduleId Build::per_step(const std::vector<HeadGroup>& groups) const { return index_of(groups, census_->schedules_); }
 
-RouterStats* Build::router_stats() const { return &census_->weights_->router; }
+RouterStats* Build::router_stats(int64_t n_experts) const {
+  return &census_->weights_->routers.emplace_back(RouterStats::of(n_experts));
+}
 
 }  // namespace weft

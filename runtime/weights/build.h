@@ -106,7 +106,7 @@ class Build {
   // What is computed once a step; equal forms are one.
   TableId per_step(const TableForm& form) const;
   ScheduleId per_step(const std::vector<HeadGroup>& groups) const;
-  RouterStats* router_stats() const;              // one a model
+  RouterStats* router_stats(int64_t n_experts) const;  // of one layer
 
   ConfigReader config;
 

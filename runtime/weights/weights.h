@@ -18,7 +18,7 @@ struct Vector {
 struct Weights {
   std::deque<std::vector<PackedMatrix>> matrices;  // a matrix is a stack of one
   std::deque<Vector> vectors;
-  RouterStats router;
+  std::deque<RouterStats> routers;  // a layer of experts each, as they lie in the model
 
   int64_t bytes() const;  // resident, of matrices
 };

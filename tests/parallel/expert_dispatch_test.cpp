@@ -55,6 +55,10 @@ TEST(RouterStats, EntropyAndHottestShare) {
   EXPECT_EQ((RouterStats{{5, 5, 5, 5}, 0, {}}.entropy()), 2);
   EXPECT_EQ((RouterStats{{0, 7, 0}, 0, {}}.entropy()), 0);
   EXPECT_EQ((RouterStats{{1, 3, 0}, 0, {}}.hottest_share()), 0.75);
+  RouterStats sum;
+  for (int i = 0; i < 2; ++i) sum += {{1, 3, 0}, 5, {}};
+  EXPECT_EQ(sum.tokens_per_expert, (std::vector<int64_t>{2, 6, 0}));
+  EXPECT_EQ(sum.exchanged_bytes, 10);
 }
 
 }  // namespace
