@@ -12,6 +12,7 @@
 #include "runtime/serve/conversions.h"
 #include "runtime/serve/grpc_server.h"
 #include "runtime/text/utf8.h"
+#include "runtime/weights/json.h"
 
 namespace weft {
 namespace {
@@ -24,9 +25,7 @@ struct Member {
   const Json& value;
 
   [[noreturn]] void refuse(const std::string& wanted) const {
-    std::string shown = value.dump(-1, ' ', true);
-    if (shown.size() > 40) shown.replace(40, std::string::npos, "...");
-    bad_input(name, " is ", shown, "; it must be ", wanted);
+    bad_input(name, " is ", shown(value), "; it must be ", wanted);
   }
   bool flag() const {
     if (!value.is_boolean()) refuse("true or false");

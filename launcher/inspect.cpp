@@ -2,25 +2,18 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 
 #include "kernels/core/log.h"
 #include "launcher/inspect_report.h"
 #include "runtime/engine/settings.h"
 #include "runtime/models/model.h"
+#include "runtime/weights/json.h"
 #include "runtime/weights/tensor_copy.h"
 
 namespace weft {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::string read_file(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) bad_input("cannot read ", path.string());
-  return {std::istreambuf_iterator<char>(in), {}};
-}
 
 struct Inspected {
   std::unique_ptr<Checkpoint> checkpoint;  // if there are weights to read
@@ -45,11 +38,11 @@ Inspected open(const std::string& path) {
     const fs::path config = fs::path(path) / "config.json";
     if (!fs::exists(config)) bad_input("model directory ", path, " has no config.json");
     auto checkpoint = open_weights(path);
-    if (!checkpoint) return {nullptr, ModelFiles::read(read_file(config), "{}")};
+    if (!checkpoint) return {nullptr, ModelFiles::read(read_text_file(config.string()), "{}")};
     ModelFiles files = ModelFiles::read(*checkpoint);
     return {std::move(checkpoint), std::move(files)};
   }
-  if (path.ends_with(".json")) return {nullptr, ModelFiles::read(read_file(path), "{}")};
+  if (path.ends_with(".json")) return {nullptr, ModelFiles::read(read_text_file(path), "{}")};
   auto checkpoint = Checkpoint::open(path);
   ModelFiles files = ModelFiles::read(*checkpoint);
   return {std::move(checkpoint), std::move(files)};

@@ -1,10 +1,8 @@
 #include "runtime/text/chat_format.h"
 
-#include <fstream>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
-#include "kernels/core/check.h"
+#include "runtime/text/text_file.h"
 
 namespace weft {
 namespace {
@@ -12,13 +10,6 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
 using Named = std::map<std::string, std::string>;
-
-std::string read_file(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  if (!file || !(text << file.rdbuf())) bad_input("cannot read ", path.string(), ", or it is empty");
-  return std::move(text).str();
-}
 
 Named templates_of_files(const fs::path& directory) {
   Named templates;

@@ -1,25 +1,16 @@
 // Reads tokenizer.json (Hugging Face `tokenizers`) and the files beside it.
-#include <fstream>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "kernels/core/check.h"
 #include "runtime/text/hf_added_tokens.h"
 #include "runtime/text/hf_components.h"
+#include "runtime/text/text_file.h"
 #include "runtime/text/tokenizer_parts.h"
 
 namespace weft {
 namespace {
 
 using Json = nlohmann::json;
-
-std::string read_file(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) bad_input("cannot read ", path.string());
-  std::ostringstream text;
-  text << file.rdbuf();
-  return std::move(text).str();
-}
 
 Json read_json(const std::filesystem::path& path) {
   try {

@@ -13,12 +13,6 @@ namespace {
 
 using nlohmann::json;
 
-// Without the value when it is long: the message stays one sentence.
-std::string shown(const json& value) {
-  const std::string text = value.dump(-1, ' ', false, json::error_handler_t::replace);
-  return text.size() <= 60 ? text : text.substr(0, 57) + "...";
-}
-
 bool is_integer(const json& value) { return value.is_number_integer(); }
 bool is_text(const json& value) { return value.is_string(); }
 bool is_list_of(bool (*test)(const json&), const json& value) {

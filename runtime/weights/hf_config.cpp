@@ -23,12 +23,6 @@ constexpr std::array<std::pair<const char*, const char*>, 3> kAliases = {
      {"num_experts", "num_local_experts"},
      {"max_position_embeddings", "max_sequence_length"}}};
 
-// A value as a sentence shows it.
-std::string shown(const json& value) {
-  const std::string text = value.dump(-1, ' ', true, json::error_handler_t::replace);
-  return text.size() <= 60 ? text : text.substr(0, 57) + "...";
-}
-
 bool present(const json& object, const char* key) { return object.contains(key) && !object[key].is_null(); }
 bool falsy(const json& value) { return value.is_null() || value.empty() || value == false || value == 0; }
 

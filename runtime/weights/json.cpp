@@ -40,6 +40,19 @@ std::string in_quotes(std::string_view text) {
   return shown;
 }
 
+namespace {
+
+template <class Json>
+std::string shown_text(const Json& value) {
+  const std::string text = value.dump(-1, ' ', true, Json::error_handler_t::replace);
+  return text.size() <= 60 ? text : text.substr(0, 57) + "...";
+}
+
+}  // namespace
+
+std::string shown(const json& value) { return shown_text(value); }
+std::string shown(const nlohmann::ordered_json& value) { return shown_text(value); }
+
 std::string read_text_file(const std::string& path) {
   constexpr size_t kMaxBytes = 256u << 20;
   const MappedFile file(path);
