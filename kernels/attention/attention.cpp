@@ -21,9 +21,11 @@ void check_cache(const PagedKv& kv) {
 
 void check_batch(const AttentionBatch& batch) {
   const auto lengths = [](const Tensor& x) { return x.rank == 1 && x.dtype == DType::i32 && x.contiguous(); };
-  WEFT_CHECK(lengths(batch.context_len) && lengths(batch.row_offsets) && batch.row_offsets.dim(0) == batch.sequences() + 1,
-             "row offsets are ", batch.row_offsets.describe(), ", context lengths ", batch.context_len.describe());
-  WEFT_CHECK(batch.block_table.rank == 2 && batch.block_table.dtype == DType::i32 && batch.block_table.dim(0) >= batch.sequences(),
+  WEFT_CHECK(lengths(batch.context_len) && lengths(batch.row_offsets) && batch.row_offsets.dim(0) == batch.sequences() + 1 &&
+                 lengths(batch.table_rows) && batch.table_rows.dim(0) == batch.sequences(),
+             "row offsets are ", batch.row_offsets.describe(), ", context lengths ", batch.context_len.describe(),
+             ", table rows ", batch.table_rows.describe());
+  WEFT_CHECK(batch.block_table.rank == 2 && batch.block_table.dtype == DType::i32 && batch.block_table.stride[1] == 1,
              "block table is ", batch.block_table.describe());
 }
 
@@ -50,12 +52,13 @@ void attention(Tensor out, Tensor q, const PagedKv& kv, std::span<const HeadGrou
   WEFT_CHECK(is_row_tensor(out) && out.shape == q.shape, "out is ", out.describe(), ", q ", q.describe());
   WEFT_CHECK(out.data != q.data || q.dim(0) == 0, "out aliases q");
   for (const HeadGroup& group : groups)
-    WEFT_CHECK(group.kv_head >= 0 && group.kv_head < kv.k.dim(1) && group.q_begin >= 0 &&
-                   group.q_begin <= group.q_end && group.q_end <= q.dim(1),
+    WEFT_CHECK(group.kv_head >= 0 && group.kv_head < kv.k.dim(1) && group.q_begin >= 0 && group.q_begin <= group.q_end &&
+                   group.q_end <= q.dim(1),
                "KV head ", group.kv_head, " serves query heads [", group.q_begin, ", ", group.q_end, ")");
-  WEFT_CHECK(schedule.dim(0) >= attention_schedule_rows(q.dim(0), q.dim(1)), "schedule is ", schedule.describe(), ", q ", q.describe());
-  run<cpu::attention>("attention", out, attention_workspace(q.dim(2), context.pool.threads()), context, out, q, kv, groups, batch,
-                      schedule, params);
+  WEFT_CHECK(schedule.dim(0) >= attention_schedule_rows(q.dim(0), q.dim(1)), "schedule is ", schedule.describe(), ", q ",
+             q.describe());
+  run<cpu::attention>("attention", out, attention_workspace(q.dim(2), context.pool.threads()), context, out, q, kv, groups,
+                      batch, schedule, params);
 }
 
 void kv_write(const PagedKv& kv, Tensor k, Tensor v, Tensor slots, Context& context) {

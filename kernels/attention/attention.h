@@ -32,7 +32,8 @@ struct HeadGroup {
 struct AttentionBatch {
   Tensor row_offsets;  // (sequences + 1) i32
   Tensor context_len;  // (sequences) i32; K and V of all these positions are already written
-  Tensor block_table;  // (sequences, max blocks) i32
+  Tensor table_rows;   // (sequences) i32: which row of the block table is whose
+  Tensor block_table;  // (rows, max blocks) i32
   int64_t sequences() const { return context_len.dim(0); }
 };
 
@@ -40,18 +41,19 @@ struct AttentionBatch {
 // schedule: (attention_schedule_rows(tokens, n_heads), kAttentionScheduleColumns) i32; what it holds is the backend's business.
 constexpr int64_t kAttentionScheduleColumns = 7;
 int64_t attention_schedule_rows(int64_t tokens, int64_t n_heads);
-using AttentionScheduleOp = void(Tensor schedule, std::span<const HeadGroup> groups, const AttentionBatch& batch, Context& context);
+using AttentionScheduleOp = void(Tensor schedule, std::span<const HeadGroup> groups, const AttentionBatch& batch,
+                                 Context& context);
 AttentionScheduleOp attention_schedule;
 
 struct AttentionParams {
   float scale;
-  int window = 0;        // 0: no sliding window
-  float soft_cap = 0;    // > 0: score = soft_cap * tanh(score / soft_cap)
+  int window = 0;      // 0: no sliding window
+  float soft_cap = 0;  // > 0: score = soft_cap * tanh(score / soft_cap)
 };
 
 // q, out: (tokens, n_heads, head_dim) f32, token stride free; out must not alias q. schedule: of these groups and this batch.
-using AttentionOp = void(Tensor out, Tensor q, const PagedKv& kv, std::span<const HeadGroup> groups, const AttentionBatch& batch,
-                         Tensor schedule, const AttentionParams& params, Context& context);
+using AttentionOp = void(Tensor out, Tensor q, const PagedKv& kv, std::span<const HeadGroup> groups,
+                         const AttentionBatch& batch, Tensor schedule, const AttentionParams& params, Context& context);
 AttentionOp attention;
 int64_t attention_workspace(int64_t head_dim, int threads);
 
@@ -60,7 +62,14 @@ int64_t attention_workspace(int64_t head_dim, int threads);
 using KvWriteOp = void(const PagedKv& kv, Tensor k, Tensor v, Tensor slots, Context& context);
 KvWriteOp kv_write;
 
-namespace ref { AttentionOp attention; KvWriteOp kv_write; }
-namespace cpu { AttentionScheduleOp attention_schedule; AttentionOp attention; KvWriteOp kv_write; }
+namespace ref {
+AttentionOp attention;
+KvWriteOp kv_write;
+}  // namespace ref
+namespace cpu {
+AttentionScheduleOp attention_schedule;
+AttentionOp attention;
+KvWriteOp kv_write;
+}  // namespace cpu
 
 }  // namespace weft

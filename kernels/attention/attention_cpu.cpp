@@ -20,14 +20,14 @@ struct Plan {
   Tensor block_table;
   int64_t head_dim;
   std::span<Tile> tiles;
-  float* scratch;   // a thread: scratch_floats, then one Partial
+  float* scratch;  // a thread: scratch_floats, then one Partial
   int64_t scratch_stride;
   float* running;   // (few_tiles or threads) Partials
   float* partials;  // (kWave) Partials; only when tiles are few
 
   TileInput input_of(const Tile& tile) const {
     TileInput own = input;
-    own.blocks = block_table.as<int32_t>() + tile.sequence * block_table.stride[0];
+    own.blocks = block_table.as<int32_t>() + tile.table_row * block_table.stride[0];
     return own;
   }
   float* scratch_of(int thread) const { return scratch + thread * scratch_stride; }
@@ -39,7 +39,9 @@ struct Plan {
 // Row 0 of a schedule says how many tiles follow.
 static_assert(sizeof(Tile) == kAttentionScheduleColumns * sizeof(int32_t));
 int32_t& tile_count(Tensor schedule) { return *schedule.as<int32_t>(); }
-Tile* tiles_of(Tensor schedule) { return reinterpret_cast<Tile*>(schedule.as<int32_t>() + kAttentionScheduleColumns); }  // NOLINT
+Tile* tiles_of(Tensor schedule) {
+  return reinterpret_cast<Tile*>(schedule.as<int32_t>() + kAttentionScheduleColumns);
+}  // NOLINT
 
 void check_lengths(const AttentionBatch& batch, int64_t tokens, int64_t block_size) {
   const int32_t* offset = batch.row_offsets.as<int32_t>();
@@ -48,6 +50,8 @@ void check_lengths(const AttentionBatch& batch, int64_t tokens, int64_t block_si
   for (int64_t s = 0; s < sequences; ++s) {
     const int32_t rows = offset[s + 1] - offset[s], context = batch.context_len.as<int32_t>()[s];
     WEFT_CHECK(rows >= 0 && rows <= context, "sequence ", s, " has ", rows, " rows, context ", context);
+    WEFT_CHECK(batch.table_rows.as<int32_t>()[s] >= 0 && batch.table_rows.as<int32_t>()[s] < batch.block_table.dim(0),
+               "row ", batch.table_rows.as<int32_t>()[s], " of the block table ", batch.block_table.describe());
     WEFT_CHECK(context <= positions, "context ", context, " exceeds the block table ", batch.block_table.describe());
   }
 }
@@ -118,16 +122,17 @@ void attention_schedule(Tensor schedule, std::span<const HeadGroup> groups, cons
           const int chunk_end = std::min(chunk + kTileRows, row_end);
           for (int row = chunk; row < chunk_end; row += tokens) {
             WEFT_CHECK(n < capacity, "schedule ", schedule.describe(), " is too small");
-            tiles[n++] = {static_cast<int32_t>(s), group.kv_head, head, heads, row, std::min(tokens, chunk_end - row),
-                          first_position + row - row_begin};
+            tiles[n++] = {
+                batch.table_rows.as<int32_t>()[s], group.kv_head, head, heads, row, std::min(tokens, chunk_end - row),
+                first_position + row - row_begin};
           }
         }
   }
   tile_count(schedule) = static_cast<int32_t>(n);
 }
 
-void attention(Tensor out, Tensor q, const PagedKv& kv, std::span<const HeadGroup>, const AttentionBatch& batch, Tensor schedule,
-               const AttentionParams& params, Context& context) {
+void attention(Tensor out, Tensor q, const PagedKv& kv, std::span<const HeadGroup>, const AttentionBatch& batch,
+               Tensor schedule, const AttentionParams& params, Context& context) {
   check_lengths(batch, q.dim(0), kv.block_size());
   const Arena::Scope scope(context.workspace);
   Arena& arena = context.workspace;
@@ -135,7 +140,13 @@ void attention(Tensor out, Tensor q, const PagedKv& kv, std::span<const HeadGrou
   const int64_t head_dim = q.dim(2);
   const int64_t n_tiles = tile_count(schedule);
 
-  Plan plan{{q, kv, nullptr, params}, batch.block_table, head_dim, {tiles_of(schedule), static_cast<size_t>(n_tiles)}, nullptr, 0, nullptr,
+  Plan plan{{q, kv, nullptr, params},
+            batch.block_table,
+            head_dim,
+            {tiles_of(schedule), static_cast<size_t>(n_tiles)},
+            nullptr,
+            0,
+            nullptr,
             nullptr};
   plan.scratch_stride = scratch_floats(head_dim) + partial_floats(head_dim);
   plan.scratch = arena.array<float>(threads * plan.scratch_stride);

@@ -35,8 +35,8 @@ Place v_place(const PagedKv& kv, int64_t slot, int64_t head) {
 }
 
 // One query head at one position; slots[j] is where position j lies.
-void attend(float* out, const float* q, const PagedKv& kv, int64_t kv_head, const std::vector<int64_t>& slots,
-            int64_t begin, const AttentionParams& params) {
+void attend(float* out, const float* q, const PagedKv& kv, int64_t kv_head, const std::vector<int64_t>& slots, int64_t begin,
+            const AttentionParams& params) {
   const int64_t dim = kv.k.dim(2), end = static_cast<int64_t>(slots.size());
   std::vector<double> weight(slots.size()), sum(dim);
   double largest = -INFINITY, total = 0;
@@ -65,7 +65,8 @@ void attention(Tensor out, Tensor q, const PagedKv& kv, std::span<const HeadGrou
   const int64_t dim = q.dim(2), block_size = kv.block_size();
   const int32_t* offset = batch.row_offsets.as<int32_t>();
   for (int64_t s = 0; s < batch.sequences(); ++s) {
-    const int32_t* blocks = batch.block_table.as<int32_t>() + s * batch.block_table.stride[0];
+    const int32_t* blocks =
+        batch.block_table.as<int32_t>() + batch.table_rows.as<int32_t>()[s] * batch.block_table.stride[0];
     for (int64_t t = offset[s]; t < offset[s + 1]; ++t) {
       const int64_t position = batch.context_len.as<int32_t>()[s] - offset[s + 1] + t;
       const int64_t begin = params.window > 0 ? std::max<int64_t>(0, position + 1 - params.window) : 0;
@@ -73,8 +74,8 @@ void attention(Tensor out, Tensor q, const PagedKv& kv, std::span<const HeadGrou
       for (int64_t j = 0; j <= position; ++j) slots.push_back(blocks[j / block_size] * block_size + j % block_size);
       for (const HeadGroup& group : groups)
         for (int64_t h = group.q_begin; h < group.q_end; ++h)
-          attend(out.as<float>() + t * out.stride[0] + h * dim, q.as<float>() + t * q.stride[0] + h * dim, kv,
-                 group.kv_head, slots, begin, params);
+          attend(out.as<float>() + t * out.stride[0] + h * dim, q.as<float>() + t * q.stride[0] + h * dim, kv, group.kv_head,
+                 slots, begin, params);
     }
   }
 }

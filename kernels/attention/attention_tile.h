@@ -4,12 +4,12 @@
 
 namespace weft::cpu {
 
-constexpr int kSplit = 128;     // positions
-constexpr int kTileRows = 48;   // query rows a tile has at most: scores of a split fit the L1 cache
+constexpr int kSplit = 128;    // positions
+constexpr int kTileRows = 48;  // query rows a tile has at most: scores of a split fit the L1 cache
 
 // Rows are token-major: row r is token row + r / heads of the batch, query head q_head + r % heads.
 struct Tile {
-  int32_t sequence, kv_head;
+  int32_t table_row, kv_head;
   int32_t q_head, heads;
   int32_t row, tokens;
   int32_t position;  // of the first token in its sequence

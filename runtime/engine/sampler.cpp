@@ -34,7 +34,7 @@ Sampler::Drawn Sampler::draw(const StepPlan& plan, Tensor logits) {
   for (const StepPlan::Begin& one : plan.begins) begin(one);
   rows_.clear(), positions_.clear(), indices_.clear();
   for (const StepPlan::Chunk& chunk : plan.chunks) {
-    if (chunk.sequence < 0) continue;
+    if (!chunk.draw) continue;
     WEFT_CHECK(chunk.sequence < std::ssize(sequences_), "sequence ", chunk.sequence, " of ", sequences_.size());
     const Sequence& sequence = sequences_[chunk.sequence];
     indices_.push_back(chunk.sequence);

@@ -12,7 +12,7 @@ namespace weft {
 
 class Sampler {
  public:
-  // What was drawn for the plan's chunks with a sequence, in order; valid until the next draw.
+  // What was drawn for the plan's chunks that draw, in order; valid until the next draw.
   struct Drawn {
     std::span<const int32_t> ids;            // -1: a logit is NaN or infinite
     std::span<const uint64_t> fingerprints;  // of the logits
@@ -20,7 +20,7 @@ class Sampler {
 
   Sampler(int64_t vocab, int64_t max_seqs, Parallel parallel);
 
-  // logits: of the rows with a sequence, in order; overwritten. Called by all ranks.
+  // logits: of the rows that are drawn from, in order; overwritten. Called by all ranks.
   Drawn draw(const StepPlan& plan, Tensor logits);
 
   // Bytes of workspace that takes.

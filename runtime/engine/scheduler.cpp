@@ -9,6 +9,7 @@ namespace weft {
 Scheduler::Scheduler(const SchedulerLimits& limits, int64_t n_blocks, int block_size, BlockManager::Hash hash)
     : limits_(limits), blocks_(n_blocks, block_size, hash) {
   WEFT_CHECK(limits.max_seqs >= 1 && limits.max_batch_tokens >= 1, limits.max_seqs, " ", limits.max_batch_tokens);
+  for (int index = limits.max_seqs; index-- > 0;) free_indices_.push_back(index);
 }
 
 void Scheduler::add(RequestId id, std::vector<int32_t> ids, int64_t max_length, std::string salt) {
@@ -27,6 +28,7 @@ void Scheduler::remove(RequestId id) {
   WEFT_CHECK(it != sequences_.end(), "request ", id);
   Sequence* sequence = &it->second;
   release_blocks(*sequence);
+  if (sequence->index >= 0) free_indices_.push_back(sequence->index);
   std::erase(running_, sequence);
   std::erase(waiting_, sequence);
   sequences_.erase(it);
@@ -46,7 +48,7 @@ StepPlan Scheduler::schedule() {
   scheduled_.clear();
   sampled_.clear();
   for (const bool decode : {true, false})
-    for (const Sequence* sequence : running_)
+    for (Sequence* sequence : running_)
       if (sequence->scheduled > 0 && (sequence->pending() == 1) == decode) add_chunk(plan, *sequence);
   WEFT_CHECK(!plan.chunks.empty() || !has_work(), running(), " running and ", waiting(), " waiting, nothing to do");
   return plan;
@@ -105,6 +107,11 @@ void Scheduler::admit(int64_t& budget) {
     cached_tokens_ += sequence.cached;
     waiting_.pop_front();
     running_.push_back(&sequence);
+    if (sequence.index < 0) {
+      WEFT_CHECK(!free_indices_.empty(), "no index is free for request ", sequence.id);
+      sequence.index = free_indices_.back();
+      free_indices_.pop_back();
+    }
     sequence.scheduled = std::min(sequence.pending(), budget);
     budget -= sequence.scheduled;
   }
@@ -134,19 +141,22 @@ void Scheduler::reuse_prefix(Sequence& sequence) {
 // Last block first: of a prefix that is no longer in use, the end is forgotten before the beginning.
 void Scheduler::release_blocks(Sequence& sequence) {
   for (; !sequence.blocks.empty(); sequence.blocks.pop_back()) blocks_.release(sequence.blocks.back());
+  sequence.told = 0;
 }
 
-void Scheduler::add_chunk(StepPlan& plan, const Sequence& sequence) {
-  const bool logits = sequence.scheduled == sequence.pending();
+void Scheduler::add_chunk(StepPlan& plan, Sequence& sequence) {
+  const bool draw = sequence.scheduled == sequence.pending();
   const auto begin = sequence.ids.begin() + sequence.computed;
   plan.tokens.insert(plan.tokens.end(), begin, begin + sequence.scheduled);
-  const int64_t covered = blocks_.blocks_for(sequence.computed + sequence.scheduled);
-  plan.chunks.push_back({.start = static_cast<int32_t>(sequence.computed),
+  plan.chunks.push_back({.sequence = sequence.index,
+                         .start = static_cast<int32_t>(sequence.computed),
                          .n_tokens = static_cast<int32_t>(sequence.scheduled),
-                         .logits = logits,
-                         .blocks = {sequence.blocks.begin(), sequence.blocks.begin() + covered}});
+                         .draw = draw,
+                         .first_block = static_cast<int32_t>(sequence.told),
+                         .new_blocks = {sequence.blocks.begin() + sequence.told, sequence.blocks.end()}});
+  sequence.told = std::ssize(sequence.blocks);
   scheduled_.push_back(sequence.id);
-  if (logits) sampled_.push_back(sequence.id);
+  if (draw) sampled_.push_back(sequence.id);
 }
 
 void Scheduler::completed() {
@@ -170,6 +180,9 @@ void Scheduler::check_integrity() const {
   std::vector<int32_t> references;
   WEFT_CHECK_EQ(running_.size() + waiting_.size(), sequences_.size());
   WEFT_CHECK(running() <= limits_.max_seqs, running(), " running");
+  const auto with_index =
+      std::count_if(sequences_.begin(), sequences_.end(), [](const auto& s) { return s.second.index >= 0; });
+  WEFT_CHECK_EQ(with_index + std::ssize(free_indices_), limits_.max_seqs);
   for (const Sequence* s : running_) {
     references.insert(references.end(), s->blocks.begin(), s->blocks.end());
     WEFT_CHECK(s->pending() >= 0 && blocks_.blocks_for(s->computed) <= static_cast<int64_t>(s->blocks.size()), "request ",

@@ -8,6 +8,9 @@
 // generation can run out of blocks; then the latest arrival gives its blocks back and is recomputed later.
 // The earliest can take from all others, so it always advances, and every request that add() accepts ends. In
 // canonical order none of this changes a result.
+//
+// A sequence has an index below max_seqs from its first admission until it ends, also while it waits for blocks again: nobody is
+// admitted before those who were.
 #include <deque>
 #include <span>
 #include <unordered_map>
@@ -68,6 +71,8 @@ class Scheduler {
     int64_t computed = 0;            // positions whose K and V are in the cache
     int64_t cached = 0;              // of them, those that were there already
     int64_t scheduled = 0;           // rows in the plan that is running
+    int32_t index = -1;              // from its first admission until it ends
+    int64_t told = 0;                // of blocks, those that plans have told
     int64_t pending() const { return static_cast<int64_t>(ids.size()) - computed; }
   };
 
@@ -78,7 +83,7 @@ class Scheduler {
   BlockKey next_key(const Sequence& sequence) const;
   void reuse_prefix(Sequence& sequence);
   void release_blocks(Sequence& sequence);
-  void add_chunk(StepPlan& plan, const Sequence& sequence);
+  void add_chunk(StepPlan& plan, Sequence& sequence);
 
   SchedulerLimits limits_;
   BlockManager blocks_;
@@ -86,6 +91,7 @@ class Scheduler {
   std::vector<Sequence*> running_;  // in order of arrival
   std::deque<Sequence*> waiting_;   // in order of arrival; all later than the running ones
   std::vector<RequestId> scheduled_, sampled_;
+  std::vector<int32_t> free_indices_;
   uint64_t step_ = 0;
   int64_t preemptions_ = 0, cached_tokens_ = 0;
 };

@@ -98,7 +98,6 @@ void StepEngine::cancel(RequestId id) {
 
 void StepEngine::forget(RequestId id) {
   const auto it = active_.find(id);
-  if (it->second.index >= 0) free_indices_.push_back(it->second.index);
   active_.erase(it);
   scheduler_.remove(id);
 }
@@ -129,18 +128,15 @@ std::vector<TokenEvent> StepEngine::step() {
 void StepEngine::ask_for_tokens(StepPlan& plan) {
   auto id = scheduler_.sampled().begin();
   for (StepPlan::Chunk& chunk : plan.chunks) {
-    if (!chunk.logits) continue;
+    if (!chunk.draw) continue;
     Active& active = active_.at(*id);
-    if (active.index < 0) {
-      if (free_indices_.empty()) free_indices_.push_back(indices_++);
-      active.index = free_indices_.back();
-      free_indices_.pop_back();
+    if (!active.begun) {
+      active.begun = true;
       const std::span<const int32_t> ids = scheduler_.ids(*id);
       StepPlan::Begin& begin = plan.begins.emplace_back();
-      begin = {.sequence = active.index, .sampling = active.sampling, .n_generated = active.n_generated, .ids = {}};
+      begin = {.sequence = chunk.sequence, .sampling = active.sampling, .n_generated = active.n_generated, .ids = {}};
       if (active.sampling.penalises()) begin.ids.assign(ids.begin(), ids.end());
     }
-    chunk.sequence = active.index;
     chunk.echo = active.logits;
     ++id;
   }
@@ -182,7 +178,7 @@ void StepEngine::echo(const StepPlan& plan, Tensor logits) {
   echoed_.clear();
   int64_t row = 0;
   for (const StepPlan::Chunk& chunk : plan.chunks) {
-    const int64_t rows = chunk.all_logits ? chunk.n_tokens : chunk.logits ? 1 : 0;
+    const int64_t rows = chunk.all_logits ? chunk.n_tokens : chunk.draw ? 1 : 0;
     if (chunk.all_logits || chunk.echo) {
       const size_t before = echoed_.size();
       if (comm_.host->rank() == 0) echoed_.resize(before + static_cast<size_t>(rows * vocab));
@@ -251,7 +247,7 @@ void StepEngine::score(const std::vector<int32_t>& ids, float* out) {
     plan.chunks.push_back({.start = static_cast<int32_t>(begin),
                            .n_tokens = static_cast<int32_t>(end - begin),
                            .all_logits = true,
-                           .blocks = blocks.held});
+                           .new_blocks = blocks.held});
     run(plan);
     std::copy(echoed_.begin(), echoed_.end(), out + begin * model().vocab_size);
   }

@@ -42,9 +42,9 @@ class StepEngine final : public Engine {
     SamplingParams sampling;
     bool ignore_eos = false;
     bool logits = false;
-    int n_generated = 0;         // of the ids it came with
-    int64_t left = 0;            // tokens that may still be generated
-    int32_t index = -1;          // its sequence's, once a token is drawn
+    int n_generated = 0;  // of the ids it came with
+    int64_t left = 0;     // tokens that may still be generated
+    bool begun = false;   // the ranks know how to draw for it
     uint64_t fingerprint = 0;
   };
 
@@ -73,9 +73,7 @@ class StepEngine final : public Engine {
   Scheduler scheduler_;
   int64_t score_rows_;
   std::unordered_map<RequestId, Active> active_;
-  std::vector<int32_t> free_indices_;  // of sequences that ended
-  int32_t indices_ = 0;                // given so far
-  std::vector<float> echoed_;          // on rank 0: (rows, vocab), the logits that the last plan wants
+  std::vector<float> echoed_;  // on rank 0: (rows, vocab), the logits that the last plan wants
   std::function<void(std::span<const RequestId>)> step_begins_ = [](std::span<const RequestId>) {};
   std::vector<TokenEvent> cancelled_;  // to be told by the next step()
   EngineStats stats_;

@@ -7,13 +7,13 @@
 
 // Message (native byte order, all ranks run the same binary):
 //   u64 step, u8 stop, u32 tokens, u32 chunks, i32 ids[tokens], then for each chunk
-//   i32 start, i32 n_tokens, i32 sequence, u8 flags (1 logits, 2 echo, 4 all logits), u32 blocks, i32 blocks[]
+//   i32 sequence, i32 start, i32 n_tokens, u8 flags (1 draw, 2 echo, 4 all logits), i32 first block, u32 blocks, i32 blocks[]
 //   then u32 begins, and for each: i32 sequence, SamplingParams, i32 n_generated, u32 ids, i32 ids[]
 namespace weft {
 namespace {
 
-constexpr uint8_t kLogits = 1, kEcho = 2, kAllLogits = 4;
-constexpr size_t kHeaderBytes = 21, kChunkBytes = 17, kBeginBytes = 12 + sizeof(SamplingParams);  // without arrays
+constexpr uint8_t kDraw = 1, kEcho = 2, kAllLogits = 4;
+constexpr size_t kHeaderBytes = 21, kChunkBytes = 21, kBeginBytes = 12 + sizeof(SamplingParams);  // without arrays
 
 class Writer {
  public:
@@ -66,7 +66,7 @@ class Reader {
 
 std::vector<std::byte> StepPlan::serialise() const {
   size_t ids = tokens.size();
-  for (const Chunk& chunk : chunks) ids += chunk.blocks.size();
+  for (const Chunk& chunk : chunks) ids += chunk.new_blocks.size();
   for (const Begin& begin : begins) ids += begin.ids.size();
   std::vector<std::byte> message(kHeaderBytes + kChunkBytes * chunks.size() + kBeginBytes * begins.size() +
                                  ids * sizeof(int32_t));
@@ -77,13 +77,14 @@ std::vector<std::byte> StepPlan::serialise() const {
   out.value(static_cast<uint32_t>(chunks.size()));
   out.array(tokens);
   for (const Chunk& chunk : chunks) {
+    out.value(chunk.sequence);
     out.value(chunk.start);
     out.value(chunk.n_tokens);
-    out.value(chunk.sequence);
     out.value(
-        static_cast<uint8_t>((chunk.logits ? kLogits : 0) | (chunk.echo ? kEcho : 0) | (chunk.all_logits ? kAllLogits : 0)));
-    out.value(static_cast<uint32_t>(chunk.blocks.size()));
-    out.array(chunk.blocks);
+        static_cast<uint8_t>((chunk.draw ? kDraw : 0) | (chunk.echo ? kEcho : 0) | (chunk.all_logits ? kAllLogits : 0)));
+    out.value(chunk.first_block);
+    out.value(static_cast<uint32_t>(chunk.new_blocks.size()));
+    out.array(chunk.new_blocks);
   }
   out.value(static_cast<uint32_t>(begins.size()));
   for (const Begin& begin : begins) {
@@ -109,17 +110,19 @@ StepPlan StepPlan::deserialise(std::span<const std::byte> message) {
   plan.chunks.resize(n_chunks);
   int64_t rows = 0;
   for (Chunk& chunk : plan.chunks) {
+    chunk.sequence = in.value<int32_t>();
     chunk.start = in.value<int32_t>();
     chunk.n_tokens = in.value<int32_t>();
-    WEFT_CHECK(chunk.start >= 0 && chunk.n_tokens > 0, "chunk of ", chunk.n_tokens, " tokens at ", chunk.start);
+    WEFT_CHECK(chunk.sequence >= 0 && chunk.start >= 0 && chunk.n_tokens > 0, "chunk of ", chunk.n_tokens, " tokens at ",
+               chunk.start);
     rows += chunk.n_tokens;
-    chunk.sequence = in.value<int32_t>();
     const auto flags = in.value<uint8_t>();
-    WEFT_CHECK(flags <= (kLogits | kEcho | kAllLogits), "chunk flags ", int{flags});
-    chunk.logits = flags & kLogits;
+    WEFT_CHECK(flags <= (kDraw | kEcho | kAllLogits), "chunk flags ", int{flags});
+    chunk.draw = flags & kDraw;
     chunk.echo = flags & kEcho;
     chunk.all_logits = flags & kAllLogits;
-    chunk.blocks = in.array(in.value<uint32_t>());
+    chunk.first_block = in.value<int32_t>();
+    chunk.new_blocks = in.array(in.value<uint32_t>());
   }
   WEFT_CHECK(rows == n_tokens, rows, " rows in chunks, ", n_tokens, " tokens");
   const auto n_begins = in.value<uint32_t>();

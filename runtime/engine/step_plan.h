@@ -10,17 +10,18 @@
 namespace weft {
 
 struct StepPlan {
-  struct Chunk {        // consecutive rows of one sequence
-    int32_t start = 0;  // position of the first row
+  struct Chunk {           // consecutive rows of one sequence
+    int32_t sequence = 0;  // the index it keeps until it ends: its row of the block table, its parameters
+    int32_t start = 0;     // position of the first row
     int32_t n_tokens = 0;
-    int32_t sequence = -1;        // >= 0: a token is drawn from the last row's logits for the sequence with this index
-    bool logits = false;          // the last row's logits are wanted
-    bool echo = false;            // of them rank 0 wants the values
-    bool all_logits = false;      // rank 0 wants the values of every row's logits (score)
-    std::vector<int32_t> blocks;  // its block table, covering start + n_tokens positions
+    bool draw = false;        // a token is drawn from the last row's logits
+    bool echo = false;        // of them rank 0 wants the values
+    bool all_logits = false;  // rank 0 wants the values of every row's logits (score)
+    int32_t first_block = 0;  // where these begin in its row of the block table; what lies before, earlier plans have told
+    std::vector<int32_t> new_blocks;
   };
-  struct Begin {  // of a sequence whose first token is drawn in this step
-    int32_t sequence = 0;  // its index from now on; whoever had it before has ended
+  struct Begin {           // of a sequence whose first token is drawn in this step
+    int32_t sequence = 0;  // its index; whoever had it before has ended
     SamplingParams sampling;
     int32_t n_generated = 0;   // the last of ids were not in the prompt
     std::vector<int32_t> ids;  // known so far; empty if nothing penalises them

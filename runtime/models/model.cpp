@@ -16,8 +16,8 @@ void Model::forward(Tensor logits, const StepInput& in, std::span<const PagedKv>
   for (const TableForm& form : tables) {
     const int64_t pairs = std::ssize(form.inv_freq);
     cos_sin.push_back(arena.tensor(DType::f32, {tokens, 2, pairs}));
-    rope_table(cos_sin.back(), in.positions, Tensor(const_cast<float*>(form.inv_freq.data()), {pairs}), form.attention_factor,
-               p.context);
+    rope_table(cos_sin.back(), in.positions, Tensor(const_cast<float*>(form.inv_freq.data()), {pairs}),
+               form.attention_factor, p.context);
   }
   std::vector<Tensor> attention_work;
   for (const std::vector<HeadGroup>& groups : schedules) {
@@ -41,13 +41,14 @@ int64_t Model::workspace(const StepLimits& limits, const Mesh& mesh, Arithmetic 
   for (const Paged& form : paged)
     kv.push_back({.k = Tensor(nullptr, DType::f32, {kBlocks, form.heads.n(), form.k, kBlockSize}),
                   .v = Tensor(nullptr, DType::f32, {kBlocks, form.heads.n(), kBlockSize, form.v})});
-  const AttentionBatch one_sequence{Tensor(nullptr, DType::i32, {2}), Tensor(nullptr, DType::i32, {1}), Tensor(nullptr, DType::i32, {1, kBlocks})};
+  const AttentionBatch one_sequence{Tensor(nullptr, DType::i32, {2}), Tensor(nullptr, DType::i32, {1}),
+                                    Tensor(nullptr, DType::i32, {1}), Tensor(nullptr, DType::i32, {1, kBlocks})};
   const auto run = [&](int64_t tokens) {
     const int64_t rows = std::min(tokens, limits.max_rows);
     const Tensor each_token(nullptr, DType::i32, {tokens});
     forward(Tensor(nullptr, DType::f32, {rows, vocab_slice(info.vocab_size, mesh).size()}),
-            {each_token, each_token, each_token, one_sequence, Tensor(nullptr, DType::i32, {rows}), limits.expert_capacity}, kv,
-            parallel);
+            {each_token, each_token, each_token, one_sequence, Tensor(nullptr, DType::i32, {rows}), limits.expert_capacity},
+            kv, parallel);
   };
   // It grows with the tokens within each of the shard's two forms.
   run(limits.max_tokens);

@@ -30,7 +30,8 @@ struct AttentionSetup {
   AttentionParams params;
 
   AttentionSetup(const AttentionShape& shape, Inputs& in) : shape(shape) {
-    params = {.scale = 1 / std::sqrt(static_cast<float>(shape.head_dim)), .window = shape.window, .soft_cap = shape.soft_cap};
+    params = {
+        .scale = 1 / std::sqrt(static_cast<float>(shape.head_dim)), .window = shape.window, .soft_cap = shape.soft_cap};
     int32_t longest = 1;
     for (auto [rows, context] : shape.sequences) {
       row_offsets.push_back(row_offsets.back() + rows);
@@ -56,18 +57,25 @@ struct AttentionSetup {
   AttentionBatch batch() const { return batch_of(row_offsets, context_len, block_table); }
   static AttentionBatch batch_of(const std::vector<int32_t>& rows, const std::vector<int32_t>& context, Tensor table) {
     const auto view = [](const std::vector<int32_t>& v) { return Tensor(const_cast<int32_t*>(v.data()), {std::ssize(v)}); };
-    return {view(rows), view(context), table};
+    static const std::vector<int32_t> in_order = [] {
+      std::vector<int32_t> order(64);
+      std::iota(order.begin(), order.end(), 0);
+      return order;
+    }();
+    return {view(rows), view(context), view(in_order).slice(0, std::ssize(context)), table};
   }
   // Schedule and attention, as a model's step and its layers call them.
-  static void run(const Tensor& out, const Tensor& q, const PagedKv& kv, std::span<const HeadGroup> groups, const AttentionBatch& batch,
-                  const AttentionParams& params, Context& context) {
+  static void run(const Tensor& out, const Tensor& q, const PagedKv& kv, std::span<const HeadGroup> groups,
+                  const AttentionBatch& batch, const AttentionParams& params, Context& context) {
     const Arena::Scope scope(context.workspace);
-    const Tensor schedule = context.workspace.tensor(DType::i32, {attention_schedule_rows(q.dim(0), q.dim(1)), kAttentionScheduleColumns});
+    const Tensor schedule =
+        context.workspace.tensor(DType::i32, {attention_schedule_rows(q.dim(0), q.dim(1)), kAttentionScheduleColumns});
     attention_schedule(schedule, groups, batch, context);
     attention(out, q, kv, groups, batch, schedule, params, context);
   }
   static int64_t workspace(int64_t tokens, int64_t heads, int64_t head_dim, int threads) {
-    return Arena::padded(attention_schedule_rows(tokens, heads) * kAttentionScheduleColumns * 4) + attention_workspace(head_dim, threads);
+    return Arena::padded(attention_schedule_rows(tokens, heads) * kAttentionScheduleColumns * 4) +
+           attention_workspace(head_dim, threads);
   }
 
  private:

@@ -53,9 +53,11 @@ class FakeBlock final : public Block {
 
   uint64_t history(const StepInput& step, size_t sequence, int32_t row, std::span<const PagedKv> kv) const {
     const int32_t position = step.positions.as<int32_t>()[row];
-    const int32_t last = step.batch.context_len.as<int32_t>()[sequence] - (step.batch.row_offsets.as<int32_t>()[sequence + 1] - row);
+    const int32_t last =
+        step.batch.context_len.as<int32_t>()[sequence] - (step.batch.row_offsets.as<int32_t>()[sequence + 1] - row);
     WEFT_CHECK_EQ(position, last);
-    const int32_t* table = step.batch.block_table.as<int32_t>() + sequence * step.batch.block_table.dim(1);
+    const int32_t* table =
+        step.batch.block_table.as<int32_t>() + step.batch.table_rows.as<int32_t>()[sequence] * step.batch.block_table.dim(1);
     uint64_t h = 17;
     for (int32_t i = 0; i <= position; ++i) {
       const int64_t size = kv[0].block_size();
@@ -69,7 +71,8 @@ class FakeBlock final : public Block {
     for (int64_t j = 0; j < kVocab; ++j) {
       h = (h + 1) * 0xbf58476d1ce4e5b9u;
       if (j >= slice.begin && j < slice.end)
-        out[j - slice.begin] = token == faults_.nan_on_token && j == kNan ? std::nanf("") : static_cast<float>(h >> 40) / (1 << 20);
+        out[j - slice.begin] =
+            token == faults_.nan_on_token && j == kNan ? std::nanf("") : static_cast<float>(h >> 40) / (1 << 20);
     }
   }
 

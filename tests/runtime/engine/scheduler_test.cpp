@@ -17,19 +17,23 @@ class FakeCache {
  public:
   FakeCache(int64_t n_blocks, int block_size) : size_(block_size), slots_(n_blocks * block_size, 0) {}
 
-  // Returns the hash at the last row of each chunk that wants logits.
+  // Returns the hash at the last row of each chunk that draws.
   std::vector<uint64_t> run(const StepPlan& plan) {
     std::vector<uint64_t> results;
     size_t row = 0;
     std::map<int32_t, int> writers;
     for (const auto& chunk : plan.chunks) {
-      EXPECT_EQ(static_cast<int64_t>(chunk.blocks.size()), (chunk.start + chunk.n_tokens + size_ - 1) / size_);
+      std::vector<int32_t>& table = tables_[chunk.sequence];
+      EXPECT_TRUE(chunk.first_block == 0 || chunk.first_block == std::ssize(table)) << chunk.first_block;
+      table.resize(static_cast<size_t>(chunk.first_block));
+      table.insert(table.end(), chunk.new_blocks.begin(), chunk.new_blocks.end());
+      EXPECT_GE(std::ssize(table), (chunk.start + chunk.n_tokens + size_ - 1) / size_);
       for (int32_t position = chunk.start; position < chunk.start + chunk.n_tokens; ++position, ++row) {
         const uint64_t before = position == 0 ? 0 : at(chunk, position - 1);
         at(chunk, position) = mix(before, plan.tokens.at(row));
-        EXPECT_EQ(writers[chunk.blocks[position / size_]]++ < size_, true);
+        EXPECT_EQ(writers[table[position / size_]]++ < size_, true);
       }
-      if (chunk.logits) results.push_back(at(chunk, chunk.start + chunk.n_tokens - 1));
+      if (chunk.draw) results.push_back(at(chunk, chunk.start + chunk.n_tokens - 1));
     }
     EXPECT_EQ(row, plan.tokens.size());
     return results;
@@ -47,10 +51,11 @@ class FakeCache {
 
  private:
   uint64_t& at(const StepPlan::Chunk& chunk, int32_t position) {
-    return slots_.at(int64_t{chunk.blocks.at(position / size_)} * size_ + position % size_);
+    return slots_.at(int64_t{tables_[chunk.sequence].at(position / size_)} * size_ + position % size_);
   }
   int size_;
   std::vector<uint64_t> slots_;
+  std::map<int32_t, std::vector<int32_t>> tables_;  // by the index of a sequence
 };
 
 struct Harness {
@@ -63,7 +68,7 @@ struct Harness {
     left[id] = generate;
   }
 
-  // One step; every chunk with logits is checked against the tokens of its request.
+  // One step; every chunk that draws is checked against the tokens of its request.
   StepPlan step() {
     StepPlan plan = scheduler.schedule();
     EXPECT_FALSE(plan.chunks.empty());
@@ -104,12 +109,12 @@ std::vector<int32_t> count(int n, int from = 0) {
 TEST(Scheduler, CutsAPromptIntoChunksAndWantsLogitsOnlyAtItsEnd) {
   Harness h({.max_seqs = 4, .max_batch_tokens = 10}, 8, 16);
   h.add(1, count(25), 1);
-  for (const auto& [start, rows, logits] : {std::tuple{0, 10, false}, {10, 10, false}, {20, 5, true}}) {
+  for (const auto& [start, rows, draw] : {std::tuple{0, 10, false}, {10, 10, false}, {20, 5, true}}) {
     const StepPlan plan = h.step();
     ASSERT_EQ(plan.chunks.size(), 1u);
     EXPECT_EQ(plan.chunks[0].start, start);
     EXPECT_EQ(plan.chunks[0].n_tokens, rows);
-    EXPECT_EQ(plan.chunks[0].logits, logits);
+    EXPECT_EQ(plan.chunks[0].draw, draw);
   }
   EXPECT_FALSE(h.scheduler.has_work());
   EXPECT_EQ(h.scheduler.blocks().free(), 8);

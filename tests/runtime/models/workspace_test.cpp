@@ -45,7 +45,7 @@ struct Rank {
     std::iota(blocks.begin(), blocks.end(), 0);
     for (const int32_t i : count) ids.push_back(static_cast<int32_t>(i * 7 % model.info.vocab_size));
     const KvCache kv({model.paged, 16, DType::f32}, std::ssize(blocks));
-    std::vector<int32_t> offsets = {0, static_cast<int32_t>(tokens)}, lengths = {static_cast<int32_t>(tokens)};
+    std::vector<int32_t> row = {0}, offsets = {0, static_cast<int32_t>(tokens)}, lengths = {static_cast<int32_t>(tokens)};
     const auto tensor = [](std::vector<int32_t>& v) { return Tensor(v.data(), {std::ssize(v)}); };
     const int64_t slice = vocab_slice(model.info.vocab_size, comm.size(), comm.rank()).size();
     std::vector<float> logits(static_cast<size_t>(tokens * slice));
@@ -53,7 +53,7 @@ struct Rank {
                   {tensor(ids),
                    tensor(count),
                    tensor(count),
-                   {tensor(offsets), tensor(lengths), Tensor(blocks.data(), {1, std::ssize(blocks)})},
+                   {tensor(offsets), tensor(lengths), tensor(row), Tensor(blocks.data(), {1, std::ssize(blocks)})},
                    tensor(count),
                    kCapacity},
                   kv.layers(), parallel);
@@ -91,7 +91,8 @@ TEST(Workspace, GrowsWithTheTokensWithinEachForm) {
   for (const char* name : {"llama3", "mixtral"})
     for (const int ranks : {1, 2, 3, 5}) {
       SCOPED_TRACE(testing::Message() << name << " on " << ranks << " ranks");
-      Rank rank(read_golden(name).model_path, Mesh{.world = ranks, .tp = ranks, .ep = ranks > 4 ? 1 : ranks, .rank = ranks - 1});
+      Rank rank(read_golden(name).model_path,
+                Mesh{.world = ranks, .tp = ranks, .ep = ranks > 4 ? 1 : ranks, .rank = ranks - 1});
       int64_t last = 0;
       for (int64_t tokens = 1; tokens <= 400; ++tokens) {
         const int64_t bytes = rank.dry(tokens);  // of every step up to this one
