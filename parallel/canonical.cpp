@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "kernels/core/check.h"
+#include "kernels/tree_sum/tree_sum.h"
 
 namespace weft {
 namespace {
@@ -43,7 +44,7 @@ int stack_depth(const std::vector<Push>& program) {
     deepest = std::max(deepest, ++depth);
     depth -= push.merges;
   }
-  WEFT_CHECK(deepest <= CombinePlan::kMaxDepth, deepest);
+  WEFT_CHECK(deepest <= kTreeDepth, deepest);
   return deepest;
 }
 
@@ -73,7 +74,7 @@ KPlan canonical_plan(const Units& units, Range run) {
   return plan;
 }
 
-CombinePlan combine_plan(int64_t units, std::span<const Range> runs_of_ranks) {
+std::vector<int> tree_merges(int64_t units, std::span<const Range> runs_of_ranks) {
   std::vector<Push> program;
   const auto owned_by_one_rank = [&](Range node) {
     return std::any_of(runs_of_ranks.begin(), runs_of_ranks.end(), [&](Range run) { return inside(node, run); });
@@ -86,9 +87,9 @@ CombinePlan combine_plan(int64_t units, std::span<const Range> runs_of_ranks) {
   WEFT_CHECK_EQ(covered, units);
   flatten({0, units}, owned_by_one_rank, program);
   stack_depth(program);
-  CombinePlan plan;
-  for (const Push& push : program) plan.merges.push_back(push.merges);
-  return plan;
+  std::vector<int> merges;
+  for (const Push& push : program) merges.push_back(push.merges);
+  return merges;
 }
 
 SplitSum SplitSum::make(const Units& units, int ranks, int rank) {
@@ -99,7 +100,7 @@ SplitSum SplitSum::make(const Units& units, int ranks, int rank) {
     sum.parts_of_rank.push_back(static_cast<int>(subtrees(units.count(), runs.back()).size()));
   }
   sum.plan = canonical_plan(units, runs[rank]);
-  sum.combine = combine_plan(units.count(), runs);
+  sum.merges = tree_merges(units.count(), runs);
   return sum;
 }
 

@@ -1,10 +1,10 @@
 #include "parallel/linear_tp.h"
 
 #include <algorithm>
-#include <cstring>
-#include <numeric>
 
+#include "kernels/add_bias/add_bias.h"
 #include "kernels/embedding/embedding.h"
+#include "kernels/tree_sum/tree_sum.h"
 #include "parallel/bytes.h"
 
 namespace weft {
@@ -16,30 +16,6 @@ Tensor subtree_sums(Tensor rows) {
   std::swap(by_part.shape[0], by_part.shape[1]);
   std::swap(by_part.stride[0], by_part.stride[1]);
   return by_part;
-}
-
-// out (rows, n) = the tree over the sums of every rank, (rows, parts of the rank, n) each, rank by rank.
-void finish_tree(Tensor out, Tensor received, const SplitSum& sum, ThreadPool& pool) {
-  constexpr int64_t kGrain = 16384;
-  struct Place {
-    int64_t first, row;  // part i of row t lies at first + t * row
-  };
-  const int64_t rows = out.dim(0), n = out.dim(1);
-  std::vector<Place> places;
-  int64_t first = 0;
-  for (const int parts : sum.parts_of_rank) {
-    for (int i = 0; i < parts; ++i) places.push_back({first + i * n, parts * n});
-    first += rows * parts * n;
-  }
-  pool.parallel_for(out.elements(), kGrain, [&](int64_t begin, int64_t end, int) {
-    while (begin < end) {
-      const int64_t row = begin / n, column = begin % n, width = std::min(n - column, end - begin);
-      const float* from = received.as<float>() + column;
-      combine(
-          sum.combine, [&](int part) { return from + places[part].first + row * places[part].row; }, width, out.as<float>() + begin);
-      begin += width;
-    }
-  });
 }
 
 // out (own rows, N) = the canonical sum; partial(y) fills y ([own parts,] tokens, N) with this rank's subtree sums.
@@ -63,23 +39,7 @@ void reduce(Tensor out, const SplitSum& sum, const TokenShard& shard, Parallel& 
   } else {
     p.tp.all_to_all_v(bytes(received), recv_counts, bytes(sent), send_counts);
   }
-  if (!p.context.dry()) finish_tree(out, received, sum, p.context.pool);
-}
-
-void add_bias(Tensor out, std::span<const float> bias) {
-  const int64_t n = out.dim(1);
-  WEFT_CHECK_EQ(static_cast<int64_t>(bias.size()), n);
-  float* row = out.as<float>();
-  for (int64_t t = 0; t < out.dim(0); ++t, row += n) {
-    for (int64_t i = 0; i < n; ++i) row[i] += bias[i];
-  }
-}
-
-int owner(int64_t id, int64_t vocab, int ranks) {
-  for (int rank = 0; rank < ranks; ++rank) {
-    if (id < split_evenly(vocab, ranks, rank).end) return rank;
-  }
-  check_failed(__FILE__, __LINE__, "id < vocab", cat(id, " in a vocabulary of ", vocab));
+  tree_sum(out, received, sum.parts_of_rank, sum.merges, p.context);
 }
 
 }  // namespace
@@ -104,15 +64,15 @@ void column_parallel(Tensor y, Tensor x, const PackedMatrix& w, Parallel& p) {
   linear(y, x, w, KPlan::sequential(w.k()), p.arithmetic, p.context);
 }
 
-void row_parallel(Tensor out, Tensor x, const PackedMatrix& w, const SplitSum& sum, std::span<const float> bias,
-                  const TokenShard& shard, Parallel& p) {
+void row_parallel(Tensor out, Tensor x, const PackedMatrix& w, const SplitSum& sum, Tensor bias, const TokenShard& shard,
+                  Parallel& p) {
   WEFT_CHECK_EQ(sum.ranks(), p.tp.size());
   WEFT_CHECK_EQ(x.dim(0), shard.tokens);
   WEFT_CHECK_EQ(out.dim(0), shard.own.size());
   reduce(out, sum, shard, p, [&](Tensor y) {
     if (sum.plan.outputs > 0) linear(y, x, w, sum.plan, p.arithmetic, p.context);
   });
-  if (!bias.empty() && !p.context.dry()) add_bias(out, bias);
+  if (bias.rank > 0) add_bias(out, bias, p.context);
 }
 
 int64_t row_parallel_workspace(const SplitSum& sum, int64_t tokens, int64_t n, int64_t k, Arithmetic a, int threads) {
@@ -142,51 +102,19 @@ Tensor gather_tokens(Tensor all, Tensor own, const TokenShard& shard, Parallel& 
   return all;
 }
 
+// A rank looks up its own rows and has zeros elsewhere. A value and zeros have the same sum in any order.
 void vocab_embed(Tensor out, Tensor ids, const PackedMatrix& table, int64_t vocab, const TokenShard& shard, Parallel& p) {
   const int ranks = p.tp.size(), me = p.tp.rank();
   const Range held = split_evenly(vocab, ranks, me);
   WEFT_CHECK_EQ(table.n(), held.size());
-  if (ranks == 1) return embedding(out, ids, table, 0, p.context);
-  if (p.context.dry()) return p.context.workspace.touch(vocab_embed_workspace(shard.tokens, out.dim(1), ranks));
-
-  // My rows in token order lie in the order of their receivers too, because ranks own ascending rows.
-  const Arena::Scope scope(p.context.workspace);
-  Arena& arena = p.context.workspace;
-  const int64_t tokens = shard.tokens, hidden = out.dim(1), row_bytes = hidden * 4;
-  const int32_t* id = ids.as<int32_t>();
-  int32_t* owner_of = arena.array<int32_t>(tokens);
-  int32_t* held_ids = arena.array<int32_t>(tokens);
-  std::vector<int64_t> send_counts(ranks, 0), recv_counts(ranks, 0);
-  int64_t n_held = 0;
-  for (int64_t t = 0; t < tokens; ++t) {
-    owner_of[t] = owner(id[t], vocab, ranks);
-    if (owner_of[t] == me) held_ids[n_held++] = id[t];
-    if (shard.own.begin <= t && t < shard.own.end) recv_counts[owner_of[t]] += row_bytes;
-  }
-  for (int peer = 0; peer < ranks; ++peer) {
-    const Range rows = shard.rows_of(ranks, peer);
-    send_counts[peer] = std::count(owner_of + rows.begin, owner_of + rows.end, me) * row_bytes;
-  }
-  Tensor sent = arena.tensor(DType::f32, {tokens, hidden}).slice(0, n_held);  // as much memory whatever the ids are
-  Tensor received = arena.tensor(DType::f32, {shard.own.size(), hidden});
-  embedding(sent, Tensor(held_ids, {n_held}), table, held.begin, p.context);
-  if (shard.replicated) {
-    p.tp.all_gather_v(bytes(received), bytes(sent), recv_counts);
-  } else {
-    p.tp.all_to_all_v(bytes(received), recv_counts, bytes(sent), send_counts);
-  }
-  std::vector<int64_t> next(ranks, 0);  // offset of each sender's next row
-  std::exclusive_scan(recv_counts.begin(), recv_counts.end(), next.begin(), int64_t{0});
-  for (int64_t row = 0; row < shard.own.size(); ++row) {
-    int64_t& from = next[owner_of[shard.own.begin + row]];
-    std::memcpy(out.data + row * row_bytes, received.data + from, row_bytes);
-    from += row_bytes;
-  }
+  const SplitSum a_part_each = SplitSum::make(Units::even(ranks), ranks, me);
+  reduce(out, a_part_each, shard, p, [&](Tensor y) {
+    embedding(y.view({shard.tokens, out.dim(1)}), ids, table, held.begin, p.context);
+  });
 }
 
 int64_t vocab_embed_workspace(int64_t tokens, int64_t hidden, int ranks) {
-  if (ranks == 1) return 0;
-  return 2 * Arena::padded(tokens * 4) + 2 * Arena::padded(tokens * hidden * 4);
+  return ranks == 1 ? 0 : Arena::padded(ranks * tokens * hidden * 4) + Arena::padded(tokens * hidden * 4);
 }
 
 }  // namespace weft

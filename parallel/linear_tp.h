@@ -46,10 +46,10 @@ struct Parallel {
 // sequential plan.
 void column_parallel(Tensor y, Tensor x, const PackedMatrix& w, Parallel& p);
 
-// out (own rows, N) = canonical sum over all ranks of x w^T, then + bias (N), if any.   x: (tokens, own K)   w: (N, own K),
+// out (own rows, N) = canonical sum over all ranks of x w^T, then + bias (N), or without if that has no dimension.   x: (tokens, own K)   w: (N, own K),
 // without a bias of its own   sum: along K. out must not alias x.
-void row_parallel(Tensor out, Tensor x, const PackedMatrix& w, const SplitSum& sum, std::span<const float> bias,
-                  const TokenShard& shard, Parallel& p);
+void row_parallel(Tensor out, Tensor x, const PackedMatrix& w, const SplitSum& sum, Tensor bias, const TokenShard& shard,
+                  Parallel& p);
 int64_t row_parallel_workspace(const SplitSum& sum, int64_t tokens, int64_t n, int64_t k, Arithmetic a, int threads);
 
 // The same sum for experts that are split over ranks: out (pairs, N) complete on every rank; x (pairs, own K)

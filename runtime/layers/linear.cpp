@@ -34,7 +34,7 @@ RowParallel::RowParallel(const Build& at, const std::string& module, const Dim& 
 }
 
 void RowParallel::operator()(Tensor out, Tensor x, Step& s) const {
-  row_parallel(out, x, *weight_, sum_, bias_ ? std::span<const float>(bias_->values) : std::span<const float>(), s.shard, s.p);
+  row_parallel(out, x, *weight_, sum_, bias_ ? bias_->view() : Tensor(), s.shard, s.p);
 }
 
 }  // namespace weft

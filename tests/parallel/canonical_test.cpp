@@ -7,6 +7,7 @@
 #include <random>
 
 #include "kernels/core/check.h"
+#include "kernels/tree_sum/tree_sum.h"
 
 namespace weft {
 namespace {
@@ -65,6 +66,9 @@ uint32_t bits(float value) {
 }
 
 TEST(Canonical, SameBitsOnAnyNumberOfRanks) {
+  ThreadPool pool(1);
+  Arena none(0);
+  Context context{pool, none};
   for (int count = 1; count <= 64; ++count) {
     const std::vector<float> values = wild_values(count, count);
     const float expected = tree(values, 0, count);
@@ -81,7 +85,7 @@ TEST(Canonical, SameBitsOnAnyNumberOfRanks) {
       const SplitSum sum = SplitSum::make(one_column_units(count), ranks, 0);
       ASSERT_EQ(sum.parts(), static_cast<int>(parts.size()));
       float result = NAN;
-      combine(sum.combine, [&](int part) { return &parts[part]; }, 1, &result);
+      tree_sum(Tensor(&result, {1, 1}), Tensor(parts.data(), {std::ssize(parts)}), sum.parts_of_rank, sum.merges, context);
       ASSERT_EQ(bits(result), bits(expected)) << count << " units on " << ranks << " ranks";
     }
     ASSERT_EQ(SplitSum::make(one_column_units(count), 1, 0).parts(), 1);
@@ -106,24 +110,10 @@ TEST(Canonical, ColumnsAreCountedFromTheRun) {
   EXPECT_EQ(canonical_plan(units, {2, 2}).outputs, 0);
 }
 
-TEST(Canonical, CombineRunsOverLongRowsAndInPlace) {
-  const SplitSum sum = SplitSum::make(one_column_units(9), 4, 0);
-  const int64_t n = 1000, stride = 1003;
-  std::vector<float> parts = wild_values(static_cast<int>(stride) * sum.parts(), 7), out(n), one(1);
-  const auto part_at = [&](int part) { return &parts[part * stride]; };
-  combine(sum.combine, part_at, n, out.data());
-  for (int64_t i = 0; i < n; ++i) {
-    combine(sum.combine, [&](int part) { return part_at(part) + i; }, 1, one.data());
-    ASSERT_EQ(bits(out[i]), bits(one[0]));
-  }
-  combine(sum.combine, part_at, n, parts.data());
-  EXPECT_EQ(std::memcmp(parts.data(), out.data(), n * sizeof(float)), 0);
-}
-
 TEST(Canonical, RefusesRunsWithGaps) {
   const std::vector<Range> gap{{0, 2}, {3, 4}}, shorter{{0, 2}, {2, 3}};
-  EXPECT_THROW(combine_plan(4, gap), CheckError);
-  EXPECT_THROW(combine_plan(4, shorter), CheckError);
+  EXPECT_THROW(tree_merges(4, gap), CheckError);
+  EXPECT_THROW(tree_merges(4, shorter), CheckError);
 }
 
 }  // namespace

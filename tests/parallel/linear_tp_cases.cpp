@@ -21,7 +21,8 @@ Matrix run_row_parallel(Communicator& comm, const Matrix& x, const Matrix& w, co
   Matrix own = x.block({0, x.rows}, columns);
   RankContext context(comm, a, row_parallel_workspace(sum, x.rows, w.rows, own.cols, a, 2), 2);
   Matrix out(shard.own.size(), w.rows);
-  row_parallel(out.tensor(), own.tensor(), packed, sum, bias, shard, context.parallel);
+  const Tensor to_add = bias.empty() ? Tensor() : Tensor(const_cast<float*>(bias.data()), {w.rows});
+  row_parallel(out.tensor(), own.tensor(), packed, sum, to_add, shard, context.parallel);
   return out;
 }
 
