@@ -39,7 +39,7 @@ void add_tree_sum_cases(std::vector<OpCase>& cases) {
   for (const auto& [rows, n] : {std::pair{0, 8}, {1, 1}, {3, 577}, {64, 576}}) {
     cases.push_back(tree_case("one_part", rows, n, {1}, {0}));
     cases.push_back(tree_case("two_ranks", rows, n, {1, 1}, {0, 1}));
-    cases.push_back(tree_case("uneven", rows, n, {2, 0, 3}, {0, 0, 1, 1, 1}));
+    cases.push_back(tree_case("uneven", rows, n, {2, 0, 3}, {0, 0, 1, 1, 2}));
     cases.push_back(tree_case("one_chain", rows, n, {1, 4, 2}, {0, 1, 1, 1, 1, 1, 1}));
     cases.push_back(bias_case(rows, n));
   }

@@ -99,8 +99,7 @@ TEST(Coordinator, LosingTheEngineDoesNotChangeAStream) {
       const CoordinatorStats now = served.coordinator.stats();
       return now.finished + now.failed == 16;
     };
-    for (int i = 0; i < 4 && !all_ended(); ++i) {
-      // Whose turn alone it is would be taken for the cause: after three losses each of the 16 has four tokens to get.
+    for (int i = 0; i < 2 && !all_ended(); ++i) {  // a third loss may come while one runs alone, and be taken for its doing
       while (served.link.tokens_taken() < 100 && !all_ended()) std::this_thread::sleep_for(100us);
       std::this_thread::sleep_for(std::chrono::microseconds(random() % 3000));
       losses += served.link.lose();
