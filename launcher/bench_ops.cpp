@@ -6,7 +6,7 @@
 #include "kernels/core/thread_pool.h"
 #include "launcher/job.h"
 #include "runtime/engine/fingerprint.h"
-#include "tests/support/op_bench.h"
+#include "kernels/cases/op_bench.h"
 
 namespace weft {
 

@@ -3,7 +3,7 @@
 // Rows of ids outside [first_row, first_row + rows) give zeros: a vocabulary-parallel rank contributes only its own rows.
 // Every value is 0.0f + x, so that adding the zeros of other ranks changes no bit (-0 becomes +0 on one rank too).
 #include "kernels/core/context.h"
-#include "kernels/linear/packed_matrix.h"
+#include "kernels/matrix/packed_matrix.h"
 
 namespace weft {
 

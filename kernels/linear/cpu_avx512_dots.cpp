@@ -10,8 +10,8 @@
 #include "kernels/core/simd.h"
 #include "kernels/linear/cpu_kernels.h"
 #include "kernels/linear/cpu_target.h"
-#include "kernels/linear/packed_format.h"
-#include "kernels/linear/packed_matrix.h"
+#include "kernels/matrix/packed_format.h"
+#include "kernels/matrix/packed_matrix.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace weft::HWY_NAMESPACE {

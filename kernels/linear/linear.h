@@ -18,7 +18,7 @@
 #include "kernels/core/context.h"
 #include "kernels/core/tensor.h"
 #include "kernels/linear/k_plan.h"
-#include "kernels/linear/packed_matrix.h"
+#include "kernels/matrix/packed_matrix.h"
 
 namespace weft {
 

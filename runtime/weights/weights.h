@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "kernels/core/tensor.h"
-#include "kernels/linear/packed_matrix.h"
+#include "kernels/matrix/packed_matrix.h"
 #include "parallel/expert_dispatch.h"
 
 namespace weft {

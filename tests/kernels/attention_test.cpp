@@ -3,7 +3,7 @@
 
 #include <cstring>
 
-#include "tests/kernels/attention_fixture.h"
+#include "kernels/cases/attention_fixture.h"
 
 namespace weft::test {
 namespace {

@@ -4,7 +4,7 @@
 #include <ostream>
 
 #include "hwy/targets.h"
-#include "tests/support/op_case.h"
+#include "kernels/cases/op_case.h"
 
 namespace weft::test {
 

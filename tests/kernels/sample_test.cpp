@@ -7,7 +7,7 @@
 
 #include "kernels/core/rng.h"
 #include "kernels/sample/sample.h"
-#include "tests/support/op_case.h"
+#include "kernels/cases/op_case.h"
 
 namespace weft::test {
 namespace {

@@ -1,4 +1,4 @@
-#include "kernels/linear/packed_matrix.h"
+#include "kernels/matrix/packed_matrix.h"
 
 #include <gtest/gtest.h>
 

@@ -1,7 +1,7 @@
 // Cases of attention and kv_write.
 #include <cmath>
 
-#include "tests/kernels/attention_fixture.h"
+#include "kernels/cases/attention_fixture.h"
 
 namespace weft::test {
 namespace {

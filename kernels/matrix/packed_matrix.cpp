@@ -1,11 +1,11 @@
-#include "kernels/linear/packed_matrix.h"
+#include "kernels/matrix/packed_matrix.h"
 
 #include <algorithm>
 #include <cstring>
 #include <tuple>
 
 #include "kernels/core/check.h"
-#include "kernels/linear/packed_format.h"
+#include "kernels/matrix/packed_format.h"
 #include "kernels/quant/blocks.h"
 #include "kernels/quant/codes.h"
 #include "kernels/quant/quant.h"

@@ -1,4 +1,4 @@
-#include "tests/support/op_case.h"
+#include "kernels/cases/op_case.h"
 
 #include <cmath>
 #include <cstring>

@@ -1,7 +1,6 @@
 #pragma once
 // The op harness. One table of cases serves the tests (every backend against `ref`, one thread against many, every
-// instruction set against the others) and the benchmark `weft bench ops`. A new op adds one file tests/kernels/<op>_cases.cpp
-// and its line in op_case.cpp.
+// instruction set against the others) and the benchmark `weft bench ops`. A new op adds one file, <op>_cases.cpp.
 #include <cstdint>
 #include <functional>
 #include <memory>

@@ -1,7 +1,7 @@
 // Cases of tree_sum and add_bias.
 #include "kernels/add_bias/add_bias.h"
 #include "kernels/tree_sum/tree_sum.h"
-#include "tests/support/op_case.h"
+#include "kernels/cases/op_case.h"
 
 namespace weft::test {
 namespace {

@@ -5,7 +5,7 @@
 #include "kernels/moe_exchange/moe_exchange.h"
 #include "kernels/moe_permute/moe_permute.h"
 #include "kernels/moe_route/moe_route.h"
-#include "tests/support/op_case.h"
+#include "kernels/cases/op_case.h"
 
 namespace weft::test {
 namespace {

@@ -1,5 +1,5 @@
 #undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "tests/support/op_bench.cpp"
+#define HWY_TARGET_INCLUDE "kernels/cases/op_bench.cpp"
 #include "kernels/core/simd_targets.h"
 
 #include "kernels/core/simd.h"
@@ -45,8 +45,8 @@ HWY_AFTER_NAMESPACE();
 #include <atomic>
 #include <chrono>
 
-#include "tests/support/op_bench.h"
-#include "tests/support/op_case.h"
+#include "kernels/cases/op_bench.h"
+#include "kernels/cases/op_case.h"
 
 namespace weft {
 

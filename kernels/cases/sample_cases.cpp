@@ -1,6 +1,6 @@
 // Cases of sample: ids of `rows` rows, drawn at as many positions from the same logits.
 #include "kernels/sample/sample.h"
-#include "tests/support/op_case.h"
+#include "kernels/cases/op_case.h"
 
 namespace weft::test {
 namespace {

@@ -6,7 +6,7 @@
 #include "kernels/rms_norm/rms_norm.h"
 #include "kernels/rope/rope.h"
 #include "kernels/silu_mul/silu_mul.h"
-#include "tests/support/op_case.h"
+#include "kernels/cases/op_case.h"
 
 namespace weft::test {
 namespace {

@@ -6,7 +6,7 @@
 #include <numeric>
 
 #include "kernels/attention/attention.h"
-#include "tests/support/op_case.h"
+#include "kernels/cases/op_case.h"
 
 namespace weft::test {
 

@@ -3,7 +3,7 @@
 
 #include "kernels/linear/linear.h"
 #include "kernels/quant/quant.h"
-#include "tests/support/op_case.h"
+#include "kernels/cases/op_case.h"
 
 namespace weft::test {
 namespace {

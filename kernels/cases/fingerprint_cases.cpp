@@ -1,6 +1,6 @@
 // Cases of fingerprint, over a slice that does not begin at 0.
 #include "kernels/fingerprint/fingerprint.h"
-#include "tests/support/op_case.h"
+#include "kernels/cases/op_case.h"
 
 namespace weft::test {
 
