@@ -36,25 +36,14 @@ struct Plan {
   Partial partial_of(int64_t i) const { return partial_at(partials + i * partial_floats(head_dim)); }
 };
 
-// Row 0 of a schedule says how many tiles follow.
-static_assert(sizeof(Tile) == kAttentionScheduleColumns * sizeof(int32_t));
-int32_t& tile_count(Tensor schedule) { return *schedule.as<int32_t>(); }
-Tile* tiles_of(Tensor schedule) {
-  return reinterpret_cast<Tile*>(schedule.as<int32_t>() + kAttentionScheduleColumns);
-}  // NOLINT
-
-void check_lengths(const AttentionBatch& batch, int64_t tokens, int64_t block_size) {
-  const int32_t* offset = batch.row_offsets.as<int32_t>();
-  const int64_t sequences = batch.sequences(), positions = batch.block_table.dim(1) * block_size;
-  WEFT_CHECK(offset[0] == 0 && offset[sequences] == tokens, offset[0], " to ", offset[sequences], " of ", tokens);
-  for (int64_t s = 0; s < sequences; ++s) {
-    const int32_t rows = offset[s + 1] - offset[s], context = batch.context_len.as<int32_t>()[s];
-    WEFT_CHECK(rows >= 0 && rows <= context, "sequence ", s, " has ", rows, " rows, context ", context);
-    WEFT_CHECK(batch.table_rows.as<int32_t>()[s] >= 0 && batch.table_rows.as<int32_t>()[s] < batch.block_table.dim(0),
-               "row ", batch.table_rows.as<int32_t>()[s], " of the block table ", batch.block_table.describe());
-    WEFT_CHECK(context <= positions, "context ", context, " exceeds the block table ", batch.block_table.describe());
-  }
-}
+// Row 0 of a schedule: how many tiles follow, the rows of the batch, its longest context.
+struct Summary {
+  int32_t tiles, rows, longest;
+  int32_t unused[kAttentionScheduleColumns - 3];
+};
+static_assert(sizeof(Tile) == kAttentionScheduleColumns * sizeof(int32_t) && sizeof(Summary) == sizeof(Tile));
+Summary& summary_of(Tensor schedule) { return *reinterpret_cast<Summary*>(schedule.as<int32_t>()); }  // NOLINT
+Tile* tiles_of(Tensor schedule) { return reinterpret_cast<Tile*>(&summary_of(schedule) + 1); }        // NOLINT
 
 void attend_whole_tiles(const Plan& plan, Tensor out, int64_t grain, ThreadPool& pool) {
   const int window = plan.input.params.window;
@@ -112,9 +101,15 @@ void attention_schedule(Tensor schedule, std::span<const HeadGroup> groups, cons
   const int32_t* offset = batch.row_offsets.as<int32_t>();
   const int64_t capacity = schedule.dim(0) - 1;
   int64_t n = 0;
+  int32_t longest = 0;
+  WEFT_CHECK(offset[0] == 0, "rows begin at ", offset[0]);
   for (int64_t s = 0; s < batch.sequences(); ++s) {
-    const int row_begin = offset[s], row_end = offset[s + 1];
-    const int first_position = batch.context_len.as<int32_t>()[s] - (row_end - row_begin);
+    const int32_t row_begin = offset[s], row_end = offset[s + 1], rows = row_end - row_begin;
+    const int32_t context = batch.context_len.as<int32_t>()[s], table_row = batch.table_rows.as<int32_t>()[s];
+    WEFT_CHECK(rows >= 0 && rows <= context, "sequence ", s, " has ", rows, " rows, context ", context);
+    WEFT_CHECK(table_row >= 0 && table_row < batch.block_table.dim(0), "row ", table_row, " of the block table ",
+               batch.block_table.describe());
+    longest = std::max(longest, context);
     for (int chunk = row_begin; chunk < row_end; chunk += kTileRows)
       for (const HeadGroup& group : groups)
         for (int head = group.q_begin; head < group.q_end; head += kTileRows) {
@@ -123,22 +118,24 @@ void attention_schedule(Tensor schedule, std::span<const HeadGroup> groups, cons
           for (int row = chunk; row < chunk_end; row += tokens) {
             WEFT_CHECK(n < capacity, "schedule ", schedule.describe(), " is too small");
             tiles[n++] = {
-                batch.table_rows.as<int32_t>()[s], group.kv_head, head, heads, row, std::min(tokens, chunk_end - row),
-                first_position + row - row_begin};
+                table_row, group.kv_head, head, heads, row, std::min(tokens, chunk_end - row), context - row_end + row};
           }
         }
   }
-  tile_count(schedule) = static_cast<int32_t>(n);
+  summary_of(schedule) = {static_cast<int32_t>(n), offset[batch.sequences()], longest, {}};
 }
 
 void attention(Tensor out, Tensor q, const PagedKv& kv, std::span<const HeadGroup>, const AttentionBatch& batch,
                Tensor schedule, const AttentionParams& params, Context& context) {
-  check_lengths(batch, q.dim(0), kv.block_size());
+  const Summary& summary = summary_of(schedule);
+  WEFT_CHECK(summary.rows == q.dim(0), "a schedule of ", summary.rows, " rows, q ", q.describe());
+  WEFT_CHECK(summary.longest <= batch.block_table.dim(1) * kv.block_size(), "context ", summary.longest,
+             " exceeds the block table ", batch.block_table.describe());
   const Arena::Scope scope(context.workspace);
   Arena& arena = context.workspace;
   const int threads = context.pool.threads();
   const int64_t head_dim = q.dim(2);
-  const int64_t n_tiles = tile_count(schedule);
+  const int64_t n_tiles = summary.tiles;
 
   Plan plan{{q, kv, nullptr, params},
             batch.block_table,
