@@ -32,6 +32,8 @@ struct Dim {
   int64_t n() const { return own().size(); }
   // How a sum along this dimension is computed here and completed over the ranks.
   SplitSum sum() const;
+  // The same for a sum of one value a rank: of what each has of its own units, and zero of the others'.
+  SplitSum sum_of_ranks() const { return SplitSum::make(Units::even(ranks), ranks, rank); }
 };
 
 // What attention asks: which of this rank's query heads read which of its KV heads. Both dimensions in units of heads.

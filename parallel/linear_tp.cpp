@@ -75,12 +75,6 @@ void row_parallel(Tensor out, Tensor x, const PackedMatrix& w, const SplitSum& s
   if (bias.rank > 0) add_bias(out, bias, p.context);
 }
 
-int64_t row_parallel_workspace(const SplitSum& sum, int64_t tokens, int64_t n, int64_t k, Arithmetic a, int threads) {
-  const int64_t product = linear_workspace(tokens, k, sum.plan, a, threads);
-  if (sum.ranks() == 1) return product;
-  return Arena::padded(sum.parts() * tokens * n * 4) + Arena::padded(sum.plan.outputs * tokens * n * 4) + product;
-}
-
 void grouped_row_parallel(Tensor out, Tensor x, std::span<const PackedMatrix> w, Tensor offsets, const SplitSum& sum,
                           Parallel& p) {
   WEFT_CHECK_EQ(out.dim(0), x.dim(0));
@@ -103,18 +97,12 @@ Tensor gather_tokens(Tensor all, Tensor own, const TokenShard& shard, Parallel& 
 }
 
 // A rank looks up its own rows and has zeros elsewhere. A value and zeros have the same sum in any order.
-void vocab_embed(Tensor out, Tensor ids, const PackedMatrix& table, int64_t vocab, const TokenShard& shard, Parallel& p) {
-  const int ranks = p.tp.size(), me = p.tp.rank();
-  const Range held = split_evenly(vocab, ranks, me);
+void vocab_embed(Tensor out, Tensor ids, const PackedMatrix& table, Range held, const SplitSum& sum, const TokenShard& shard,
+                 Parallel& p) {
   WEFT_CHECK_EQ(table.n(), held.size());
-  const SplitSum a_part_each = SplitSum::make(Units::even(ranks), ranks, me);
-  reduce(out, a_part_each, shard, p, [&](Tensor y) {
+  reduce(out, sum, shard, p, [&](Tensor y) {
     embedding(y.view({shard.tokens, out.dim(1)}), ids, table, held.begin, p.context);
   });
-}
-
-int64_t vocab_embed_workspace(int64_t tokens, int64_t hidden, int ranks) {
-  return ranks == 1 ? 0 : Arena::padded(ranks * tokens * hidden * 4) + Arena::padded(tokens * hidden * 4);
 }
 
 }  // namespace weft

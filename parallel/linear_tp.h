@@ -1,9 +1,9 @@
 #pragma once
 // The tensor-parallel collectives of the tree, all of them. A layer says column_parallel / row_parallel and
 // never communicates itself. One rank is the special case of one rank: nothing here branches on
-// "distributed". Tensors are f32 and contiguous unless said otherwise. Scratch comes from
-// p.context.workspace; <op>_workspace() is its upper bound for `tokens` rows or fewer. Every function but
-// column_parallel is called by all ranks of p.tp together; what needs no exchange (one rank, rows every rank has) makes none.
+// "distributed". Tensors are f32 and contiguous unless said otherwise. Scratch comes from p.context.workspace, as much as in a
+// dry run. Every function but column_parallel is called by all ranks of p.tp together; what needs no exchange (one rank, rows
+// every rank has) makes none.
 #include "kernels/core/context.h"
 #include "kernels/linear/linear.h"
 #include "parallel/canonical.h"
@@ -42,20 +42,17 @@ struct Parallel {
   Arithmetic arithmetic;
 };
 
-// y = x w^T + bias: this rank's columns of the output. No communication. Workspace: linear_workspace of a
-// sequential plan.
+// y = x w^T + bias: this rank's columns of the output. No communication.
 void column_parallel(Tensor y, Tensor x, const PackedMatrix& w, Parallel& p);
 
-// out (own rows, N) = canonical sum over all ranks of x w^T, then + bias (N), or without if that has no dimension.   x: (tokens, own K)   w: (N, own K),
-// without a bias of its own   sum: along K. out must not alias x.
+// out (own rows, N) = canonical sum over all ranks of x w^T, then + bias (N), or without if that has no dimension.
+// x: (tokens, own K)   w: (N, own K), without a bias of its own   sum: along K. out must not alias x.
 void row_parallel(Tensor out, Tensor x, const PackedMatrix& w, const SplitSum& sum, Tensor bias, const TokenShard& shard,
                   Parallel& p);
-int64_t row_parallel_workspace(const SplitSum& sum, int64_t tokens, int64_t n, int64_t k, Arithmetic a, int threads);
 
 // The same sum for experts that are split over ranks: out (pairs, N) complete on every rank; x (pairs, own K)
-// holds the rows of expert e at [offsets[e], offsets[e + 1]), offsets (experts + 1) i32. Sums of one rank (SplitSum::make(units, 1, 0):
-// whole experts) need no exchange and give the same bits. Workspace: row_parallel_workspace with tokens =
-// pairs.
+// holds the rows of expert e at [offsets[e], offsets[e + 1]), offsets (experts + 1) i32. Sums of one rank
+// (SplitSum::make(units, 1, 0): whole experts) need no exchange and give the same bits.
 void grouped_row_parallel(Tensor out, Tensor x, std::span<const PackedMatrix> w, Tensor offsets, const SplitSum& sum,
                           Parallel& p);
 
@@ -63,9 +60,9 @@ void grouped_row_parallel(Tensor out, Tensor x, std::span<const PackedMatrix> w,
 // or i32.
 Tensor gather_tokens(Tensor all, Tensor own, const TokenShard& shard, Parallel& p);
 
-// out (own rows, hidden) = rows ids of an embedding table of `vocab` rows, of which rank r holds
-// split_evenly(vocab, size, r).   ids: (tokens) i32, equal on all ranks, each in [0, vocab)
-void vocab_embed(Tensor out, Tensor ids, const PackedMatrix& table, int64_t vocab, const TokenShard& shard, Parallel& p);
-int64_t vocab_embed_workspace(int64_t tokens, int64_t hidden, int ranks);
+// out (own rows, hidden) = rows ids of an embedding table, of which this rank holds the rows `held` and every row lies on one rank.
+// ids: (tokens) i32, equal on all ranks, each a row of the table   sum: one part a rank (Dim::sum_of_ranks())
+void vocab_embed(Tensor out, Tensor ids, const PackedMatrix& table, Range held, const SplitSum& sum, const TokenShard& shard,
+                 Parallel& p);
 
 }  // namespace weft

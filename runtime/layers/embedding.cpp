@@ -5,10 +5,12 @@
 namespace weft {
 
 Embedding::Embedding(const Build& at, const std::string& name, int64_t vocab, int64_t hidden)
-    : vocab_(vocab),
-      table_(at.as("embedding", cat(vocab, " tokens of ", hidden)).matrix({part(name, at.vocab(vocab))}, Dim::whole(hidden))) {}
+    : Embedding(at.as("embedding", cat(vocab, " tokens of ", hidden)), name, at.vocab(vocab), hidden) {}
 
-void Embedding::operator()(Tensor out, Step& s) const { vocab_embed(out, s.in.ids, *table_, vocab_, s.shard, s.p); }
+Embedding::Embedding(const Build& b, const std::string& name, const Dim& vocab, int64_t hidden)
+    : held_(vocab.own()), sum_(vocab.sum_of_ranks()), table_(b.matrix({part(name, vocab)}, Dim::whole(hidden))) {}
+
+void Embedding::operator()(Tensor out, Step& s) const { vocab_embed(out, s.in.ids, *table_, held_, sum_, s.shard, s.p); }
 
 Head::Head(const Build& at, const std::string& name, int64_t vocab, int64_t hidden)
     : weight_(at.as("head", cat(vocab, " tokens")).matrix({part(name, at.vocab(vocab))}, Dim::whole(hidden))) {}

@@ -96,7 +96,10 @@ class Embedding {
   Embedding(const Build& at, const std::string& name, int64_t vocab, int64_t hidden);
   void operator()(Tensor out_own_rows, Step& s) const;
  private:
-  int64_t vocab_;
+  Embedding(const Build& b, const std::string& name, const Dim& vocab, int64_t hidden);
+
+  Range held_;
+  SplitSum sum_;
   const PackedMatrix* table_;
 };
 

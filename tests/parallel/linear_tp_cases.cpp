@@ -1,6 +1,7 @@
 // Every result must have the bits that one rank computes alone.
 #include <gtest/gtest.h>
 
+#include "parallel/dim.h"
 #include "parallel/linear_tp.h"
 #include "tests/parallel/rank_cases.h"
 #include "tests/parallel/rank_context.h"
@@ -19,10 +20,11 @@ Matrix run_row_parallel(Communicator& comm, const Matrix& x, const Matrix& w, co
   const Range columns = units.range(split_evenly(units.count(), comm.size(), comm.rank()));
   const PackedMatrix packed = columns.size() > 0 ? w.block({0, w.rows}, columns).packed() : PackedMatrix();
   Matrix own = x.block({0, x.rows}, columns);
-  RankContext context(comm, a, row_parallel_workspace(sum, x.rows, w.rows, own.cols, a, 2), 2);
   Matrix out(shard.own.size(), w.rows);
   const Tensor to_add = bias.empty() ? Tensor() : Tensor(const_cast<float*>(bias.data()), {w.rows});
-  row_parallel(out.tensor(), own.tensor(), packed, sum, to_add, shard, context.parallel);
+  const auto run = [&](Parallel& p) { row_parallel(out.tensor(), own.tensor(), packed, sum, to_add, shard, p); };
+  RankContext context(comm, a, RankContext::measure(comm, a, run, 2), 2);
+  run(context.parallel);
   return out;
 }
 
@@ -72,7 +74,8 @@ void embedding_rows_come_from_their_owners(RankComm& ranks) {
   Communicator& comm = *ranks.tensors;
   const int64_t vocab = 101, hidden = 18;
   const Matrix table = random_matrix(vocab, hidden, 5);
-  const PackedMatrix held = table.row_block(split_evenly(vocab, comm.size(), comm.rank())).packed();
+  const Dim rows{.share = Dim::Share::split, .units = Units::even(vocab), .ranks = comm.size(), .rank = comm.rank()};
+  const PackedMatrix held = table.row_block(rows.own()).packed();
   std::mt19937 random(6);
   for (const int64_t tokens : {0, 1, 2, 5, 40}) {
     for (int round = 0; round < 20; ++round) {
@@ -80,9 +83,12 @@ void embedding_rows_come_from_their_owners(RankComm& ranks) {
       std::vector<int32_t> ids(tokens);
       for (int32_t& id : ids) id = static_cast<int32_t>(vocab - 1 - random() % few);
       for (const TokenShard& shard : both_forms(tokens, comm)) {
-        RankContext context(comm, Arithmetic::f32, vocab_embed_workspace(tokens, hidden, comm.size()));
         Matrix out(shard.own.size(), hidden);
-        vocab_embed(out.tensor(), Tensor(ids.data(), {tokens}), held, vocab, shard, context.parallel);
+        const auto run = [&](Parallel& p) {
+          vocab_embed(out.tensor(), Tensor(ids.data(), {tokens}), held, rows.own(), rows.sum_of_ranks(), shard, p);
+        };
+        RankContext context(comm, Arithmetic::f32, RankContext::measure(comm, Arithmetic::f32, run));
+        run(context.parallel);
         for (int64_t row = 0; row < out.rows; ++row) {
           for (int64_t i = 0; i < hidden; ++i) {
             const float expected = 0.0f + table.values[ids[shard.own.begin + row] * hidden + i];
@@ -105,8 +111,11 @@ void split_experts_have_the_bits_of_whole_ones(RankComm& ranks) {
     std::vector<PackedMatrix> experts;
     for (uint32_t e = 0; e < 4; ++e) experts.push_back(random_matrix(n, 1000, 10 + e).block({0, n}, columns).packed());
     Matrix own = x.block({0, pairs}, columns), out(pairs, n);
-    RankContext context(comm, Arithmetic::f32, row_parallel_workspace(sum, pairs, n, own.cols, Arithmetic::f32, 1));
-    grouped_row_parallel(out.tensor(), own.tensor(), experts, Tensor(offsets.data(), {5}), sum, context.parallel);
+    const auto call = [&](Parallel& p) {
+      grouped_row_parallel(out.tensor(), own.tensor(), experts, Tensor(offsets.data(), {5}), sum, p);
+    };
+    RankContext context(comm, Arithmetic::f32, RankContext::measure(comm, Arithmetic::f32, call));
+    call(context.parallel);
     return out;
   };
   const Matrix whole = run(*ranks.tensors, 1);  // no exchange, though there are many ranks

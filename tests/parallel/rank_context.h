@@ -14,9 +14,10 @@ class RankContext {
   RankContext(Communicator& comm, Arithmetic arithmetic, int64_t workspace, int threads = 1)
       : pool_(threads), arena_(workspace), context_{pool_, arena_}, parallel{comm, comm, context_, arithmetic} {}
   // For a dry run, as rank `comm.rank()`.
-  static int64_t measure(Communicator& comm, Arithmetic arithmetic, const std::function<void(Parallel&)>& run) {
+  static int64_t measure(Communicator& comm, Arithmetic arithmetic, const std::function<void(Parallel&)>& run,
+                         int threads = 1) {
     const auto dry = dry_communicator(comm.rank(), comm.size());
-    ThreadPool pool(1);
+    ThreadPool pool(threads);
     Arena arena = Arena::measuring();
     Context context{pool, arena};
     Parallel parallel{*dry, *dry, context, arithmetic};
