@@ -67,7 +67,13 @@ int64_t rounds_needed(Tensor all_offsets, Tensor first_of_rank, int64_t capacity
   return most;
 }
 
-Tensor counters(RouterStats& stats) { return Tensor(stats.step.data(), {std::ssize(stats.step)}); }
+// offsets (senders, instances + 1): of all whose tokens are counted here.
+void count(RouterStats& stats, Tensor offsets, const ExpertPlacement& placement, Context& context) {
+  moe_count(Tensor(stats.step.data(), {std::ssize(stats.step)}), offsets, placement.instances(), context);
+}
+void count(RouterStats& stats, const SortedPairs& sorted, const ExpertPlacement& placement, Context& context) {
+  count(stats, sorted.offsets.view({1, sorted.offsets.dim(0)}), placement, context);
+}
 
 // All functions return the experts' results (pairs, hidden) in sorted order.
 
@@ -109,7 +115,7 @@ Tensor run_dispatched(Tensor x, const SortedPairs& sorted, const ExpertPlacement
   Tensor results = arena.tensor(DType::f32, {sorted.pairs(), hidden});
   Tensor all_offsets = arena.tensor(DType::i32, {ranks, sorted.offsets.dim(0)});
   p.ep.all_gather(all_offsets, sorted.offsets);
-  moe_count(counters(stats), all_offsets, placement.instances(), p.context);
+  count(stats, all_offsets, placement, p.context);
 
   const bool one_round = capacity == worst || p.context.dry();
   const int64_t rounds = one_round ? 1 : rounds_needed(all_offsets, placement.first_of_rank(), capacity);
@@ -139,7 +145,7 @@ void expert_parallel_on_all_tokens(Tensor out, Tensor x, Tensor ids, Tensor weig
   const Tensor all_x = gather_tokens(arena.tensor(DType::f32, {tokens, hidden}), x, shard, p);
   const Tensor all_ids = gather_tokens(arena.tensor(DType::i32, {tokens, k}), ids, shard, p);
   const SortedPairs sorted(all_ids, placement, p.context);
-  moe_count(counters(stats), sorted.offsets.view({1, sorted.offsets.dim(0)}), placement.instances(), p.context);
+  count(stats, sorted, placement, p.context);
   const Tensor results = run_all_here(all_x, sorted, experts, p.context);
   moe_unpermute(out, results, sorted.place.slice(shard.own.begin, shard.own.end), weights, p.context);
 }
@@ -202,7 +208,7 @@ void expert_parallel(Tensor out, Tensor x, Tensor ids, Tensor weights, const Exp
   if (placement.ranks() > 1 && !exchange.replicated) {
     results = run_dispatched(x, sorted, placement, exchange, experts, stats, p);
   } else {
-    moe_count(counters(stats), sorted.offsets.view({1, sorted.offsets.dim(0)}), placement.instances(), p.context);
+    count(stats, sorted, placement, p.context);
     results = placement.ranks() == 1 ? run_all_here(x, sorted, experts, p.context)
                                      : run_replicated(x, sorted, placement, experts, stats, p);
   }

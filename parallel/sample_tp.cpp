@@ -1,7 +1,5 @@
 #include "parallel/sample_tp.h"
 
-#include <cstring>
-
 #include "parallel/bytes.h"
 
 namespace weft {
@@ -22,15 +20,15 @@ void vocab_sample(Tensor ids, Tensor logits, std::span<const SampleRow> rows, in
 
 void vocab_fingerprint(Tensor sums, Tensor logits, Tensor positions, int64_t vocab, Parallel& p) {
   const int ranks = p.tp.size();
-  fingerprint(sums, logits, positions, vocab_slice(vocab, ranks, p.tp.rank()).begin, p.context);
-  if (ranks == 1) return;
+  const int64_t first = vocab_slice(vocab, ranks, p.tp.rank()).begin;
+  if (ranks == 1) return fingerprint(sums, logits, positions, first, p.context);
   const Arena::Scope scope(p.context.workspace);
   const int64_t rows = sums.dim(0);
   Tensor own = p.context.workspace.tensor(DType::i32, {rows, 2}),
          all = p.context.workspace.tensor(DType::i32, {ranks, rows, 2});
-  if (p.context.dry()) return;
-  std::memcpy(own.data, sums.data, static_cast<size_t>(own.bytes()));
+  fingerprint(own, logits, positions, first, p.context);
   p.tp.all_gather(all, own);
+  if (p.context.dry()) return;
   auto* sum = sums.raw<uint64_t>();
   const auto* part = all.raw<uint64_t>();
   for (int64_t row = 0; row < rows; ++row) {

@@ -7,8 +7,6 @@
 namespace weft {
 namespace {
 
-bool one_tensor_a_copy(const std::string& name) { return name.find("{e}") != name.npos; }
-
 // Sorted, neighbours joined. What overlaps is left as it is: check_tiles finds it.
 std::vector<Range> joined(std::vector<Range> ranges) {
   std::sort(ranges.begin(), ranges.end(), [](const Range& a, const Range& b) { return a.begin < b.begin; });

@@ -146,9 +146,10 @@ std::pair<size_t, size_t> Checkpoint::position(const std::string& name) const {
 
 void Checkpoint::add(const std::string& name, TensorInfo tensor, const MappedFile& file, size_t begin, size_t end) {
   tensors_[name] = std::move(tensor);
-  if (std::find(order_.begin(), order_.end(), &file) == order_.end()) order_.push_back(&file);
-  const auto number = std::find(order_.begin(), order_.end(), &file) - order_.begin();
-  places_.emplace(name, Place{static_cast<size_t>(number), begin, end});
+  const auto known = std::find(order_.begin(), order_.end(), &file);
+  const auto number = static_cast<size_t>(known - order_.begin());
+  if (known == order_.end()) order_.push_back(&file);
+  places_.emplace(name, Place{number, begin, end});
   files_[file.path()].push_back(begin);
 }
 

@@ -12,16 +12,19 @@
 namespace weft {
 namespace {
 
-// Covering columns: quantisation blocks are never cut. Activations are quantised in blocks of 32 stored columns whatever the
-// weights are, so plain types begin on that grid too: the blocks must not depend on where a rank's columns begin.
-Range cover(Range columns, DType dtype) {
-  const int64_t block = dtype_info(dtype).block_elements, grid = std::max<int64_t>(block, 32);
-  return {columns.begin / grid * grid, (columns.end + block - 1) / block * block};
-}
-
+// Quantisation blocks are never cut.
 Range whole_blocks(Range elements, DType dtype) {
   const int64_t block = dtype_info(dtype).block_elements;
   return {elements.begin / block * block, (elements.end + block - 1) / block * block};
+}
+
+// Covering columns. Activations are quantised in blocks of 32 stored columns whatever the weights are, so plain types begin on
+// that grid too: the blocks must not depend on where a rank's columns begin.
+Range cover(Range columns, DType dtype) { return whole_blocks({columns.begin / 32 * 32, columns.end}, dtype); }
+
+// Where copy e begins in the tensor that a part names: of copies that lie one behind the other each has an equal share.
+int64_t first_row_of_copy(const std::string& pattern, const NamedTensors::Entry& entry, int64_t e, int64_t copies) {
+  return entry.first_row + (one_tensor_a_copy(pattern) ? 0 : e * (entry.rows / copies));
 }
 
 // This rank's rectangle of one tensor, and where it goes: a segment of a matrix, or f32 values.
@@ -141,8 +144,8 @@ class Plan {
       const NamedTensors::Entry& entry = *tensors_.find(name_of_copy(part.weight, copy));
       const Range rows = part.rows.held(rank_), columns = weight.columns.held(rank_), covered = cover(columns, entry.dtype);
       if (out.segments().empty()) out = PackedMatrix(columns.size(), columns.begin - covered.begin, covered.size());
-      const int64_t in_tensor = part.weight.find("{e}") == part.weight.npos ? copy * (entry.rows / copies) : 0;
-      shares_.push_back({&entry, part.stored, rows, covered, entry.first_row + in_tensor, &out, out.add_segment(entry.dtype, rows.size())});
+      shares_.push_back({&entry, part.stored, rows, covered, first_row_of_copy(part.weight, entry, copy, copies), &out,
+                         out.add_segment(entry.dtype, rows.size())});
       if (part.bias.empty()) continue;
       values(part.bias, part, rows, copy, copies, next_bias);
       next_bias += rows.size();
@@ -157,8 +160,7 @@ class Plan {
  private:
   void values(const std::string& name, const Part& part, Range elements, int64_t copy, int64_t copies, float* out) {
     const NamedTensors::Entry& entry = *tensors_.find(name_of_copy(name, copy));
-    const int64_t row = name.find("{e}") == name.npos ? copy * (entry.rows / copies) : 0;
-    shares_.push_back({&entry, part.stored, elements, {}, entry.first_row + row, nullptr, 0, out});
+    shares_.push_back({&entry, part.stored, elements, {}, first_row_of_copy(name, entry, copy, copies), nullptr, 0, out});
   }
 
   const NamedTensors& tensors_;

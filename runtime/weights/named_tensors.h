@@ -11,6 +11,7 @@ namespace weft {
 
 // The name of copy e's tensor: "{e}" stands for it.
 std::string name_of_copy(const std::string& name, int64_t e);
+bool one_tensor_a_copy(const std::string& name);  // else one tensor holds all copies
 
 class NamedTensors {
  public:
